@@ -1,0 +1,232 @@
+"""Writing one run: every file atomically, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from workbench.config import ExperimentConfig
+from workbench.errors import InputError
+from workbench.runs.files import inside, parse_object, replacing, to_json, write_text
+from workbench.runs.lock import RunLock
+from workbench.runs.run import LAYOUT_VERSION
+from workbench.runs.status import Status
+from workbench.runs.tables import write_table
+from workbench.schema import Schema, TableLayout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STOP_FILE = "STOP"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+LINE_LIMIT = 1 << 20
+"""Bytes of the longest line of the log."""
+
+
+class RunWriter:
+    """The one writer of a run; `workbench.runs.RunStore.create` and ``resume`` make it.
+
+    Use it in a ``with`` block: leaving it by an exception marks the run "failed" with the
+    exception's text (or "stopped" by Ctrl-C), unless the run has said how it ended.
+
+    Attributes:
+        path: the run's folder.
+        config: the experiment.
+    """
+
+    def __init__(
+        self, path: Path, config: ExperimentConfig, lock: RunLock, last: Status | None = None
+    ) -> None:
+        self.path = path
+        self.config = config
+        self._lock = lock
+        self._log: IO[str] | None = None
+        self._status = last or Status(state="running", heartbeat=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is not None and self._status.state == "running":
+                state = "stopped" if kind is KeyboardInterrupt else "failed"
+                self.status(state, message=str(error) or type(error).__name__)
+        finally:
+            self.close()
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    def close(self) -> None:
+        """Let go of the run; its files stay as they are. May be called again."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self._lock.release()
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one record to the training log; a reader sees it at once.
+
+        Args:
+            record: numbers by name, and ``kind``: "step" or "epoch".
+        """
+        if self._log is None:
+            self._log = self._open_log()
+        self._log.write(to_json(dict(record)) + "\n")
+        self._log.flush()
+
+    def status(
+        self,
+        state: str = "running",
+        *,
+        epoch: int | None = None,
+        step: int | None = None,
+        steps: int | None = None,
+        message: str = "",
+    ) -> None:
+        """Say how far the run is, and that it is alive.
+
+        To stay "running" in a reader's eyes this must be called at least every 30 s.
+
+        Args:
+            state: "running", "finished", "failed" or "stopped".
+            epoch, step, steps: see `Status`; None keeps what was said last.
+            message: one line for people.
+
+        Raises:
+            InputError: another state, or the status cannot be written.
+        """
+        last = self._status
+        values = {
+            "state": state,
+            "heartbeat": time.time(),
+            "epoch": last.epoch if epoch is None else epoch,
+            "step": last.step if step is None else step,
+            "steps": last.steps if steps is None else steps,
+            "message": message[:10_000],
+            "pid": os.getpid(),
+        }
+        self._status = Status.parse(values, f"status of run '{self.name}'")
+        # Not durable: it is written every second, and after a power cut it is out of date anyway.
+        write_text(self.path / "status.json", self._status.model_dump_json(), durable=False)
+
+    def stop_requested(self) -> bool:
+        """True after `workbench.runs.RunStore.request_stop`; cheap enough to ask at every step."""
+        return os.path.lexists(self.path / STOP_FILE)
+
+    def _open_log(self) -> IO[str]:
+        path = self.path / "metrics.jsonl"
+        if os.path.lexists(path):
+            _drop_cut_line(inside(self.path, path.name))
+        return path.open("a", encoding="utf-8")
+
+    def save_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the best weights so far."""
+        from workbench.runs.tensors import write_tensors
+
+        write_tensors(self.path / "weights.safetensors", tensors)
+
+    def save_checkpoint(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Keep all that is needed to go on from here, in one file, so that it is never half new.
+
+        Args:
+            tensors: weights, optimiser and generator state.
+            meta: what is not a tensor; must survive JSON.
+        """
+        from workbench.runs.tensors import write_tensors
+
+        write_tensors(self.path / CHECKPOINT_FILE, tensors, json.dumps(dict(meta)))
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `save_checkpoint` kept, or None where there is no checkpoint.
+
+        Raises:
+            InputError: the file is damaged or links to elsewhere.
+        """
+        from workbench.runs.tensors import read_tensors
+
+        if not os.path.lexists(self.path / CHECKPOINT_FILE):
+            return None
+        tensors, meta = read_tensors(inside(self.path, CHECKPOINT_FILE), self.name)
+        return tensors, parse_object(meta or "", f"{self.name}/{CHECKPOINT_FILE}")
+
+    def truncate_metrics(self, after_epoch: int) -> None:
+        """Drop the log's records of epochs later than `after_epoch`, and a line that was cut off.
+
+        A run that goes on from a checkpoint does those epochs again.
+        """
+        path = self.path / "metrics.jsonl"
+        if not os.path.lexists(path):
+            return
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        place = f"{self.name}/metrics.jsonl"
+        with (
+            inside(self.path, "metrics.jsonl").open(encoding="utf-8") as old,
+            replacing(path) as temporary,
+            temporary.open("w", encoding="utf-8") as new,
+        ):
+            for number, line in enumerate(old, 1):
+                if not line.endswith("\n"):
+                    break
+                epoch = parse_object(line, f"{place}:{number}").get("epoch", 0)
+                if not isinstance(epoch, int):
+                    raise InputError(f"{place}:{number}: epoch = {epoch!r}: must be a number")
+                if epoch <= after_epoch:
+                    new.write(line)
+
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
+        """Keep the run's final numbers; those that are not finite become null."""
+        write_text(self.path / "summary.json", to_json(dict(summary), indent=2))
+
+    def save_card(self, card: Mapping[str, Any]) -> None:
+        """Keep the data set's card."""
+        write_text(self.path / "card.json", to_json(dict(card), indent=2))
+
+    def save_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Keep an evaluation table as Parquet; see `workbench.runs.TABLES`.
+
+        Raises:
+            InputError: a column is missing or of the wrong kind.
+        """
+        write_table(self.path, name, frame)
+
+    def save_layout(self, schema: Schema, layout: TableLayout) -> None:
+        """Keep what the embedding table means."""
+        values = {
+            "version": LAYOUT_VERSION,
+            "schema": schema.model_dump(mode="json"),
+            "layout": layout.model_dump(mode="json"),
+        }
+        write_text(self.path / "layout.json", to_json(values))
+
+    def finish(self) -> None:
+        """The run is complete: say so, and drop the checkpoint, which nobody needs any more."""
+        self.status("finished")
+        (self.path / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Shorten a file to its last line break: what follows was cut off while it was written."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, size - LINE_LIMIT)
+        file.seek(start)
+        tail = file.read()
+        if not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)
