@@ -1,0 +1,40 @@
+"""Short names for groups of runs: the variant, and the settings that tell equal variants apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.runs import Run
+
+# Where it ran and how often it reported is not what an experiment is.
+_IGNORED = ("training.seed", "training.device", "training.log_every", "data.folder")
+
+
+def group_labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """A label for each group, from its first run.
+
+    Groups of the same variant get the settings in which they differ, for example
+    ``full (framework.k = 3)``.
+    """
+    variants = [group[0].variant for group in groups]
+    settings = [_flat(group[0].config.model_dump(mode="json")) for group in groups]
+    counts = Counter(variants)
+    labels = []
+    for variant, own in zip(variants, settings, strict=True):
+        if counts[variant] == 1:
+            labels.append(variant)
+            continue
+        rivals = [s for v, s in zip(variants, settings, strict=True) if v == variant]
+        keys = [key for key in own if any(rival.get(key) != own[key] for rival in rivals)]
+        what = ", ".join(f"{key} = {own[key]}" for key in keys if key not in _IGNORED)
+        labels.append(f"{variant} ({what})")
+    return labels
+
+
+def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {place + key: value}
+    return flat
