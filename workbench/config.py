@@ -94,6 +94,11 @@ class ModelConfig(_Section):
     name: str = "dcn_v2"
     # The paper tunes {16, 32, 64, 128, 256}; 16 is enough for MovieLens-1M and fast.
     dim: int = Field(default=16, ge=1, le=4096)
+    # Standard deviation of new embeddings, relative to Xavier-normal within each feature. Small,
+    # because a vector that starts large is noise until its value was seen often: 0.1 lifts the
+    # validation AUC of FM, YouTube DNN and DCN-V2 on MovieLens-1M by 0.001 to 0.003 over 1. In a
+    # single pass over the data small vectors have no time to grow: 1 is better there.
+    embedding_scale: Positive = 0.1
     # The model's own hyperparameters, checked against its `Options`.
     options: dict[str, Any] = {}
 

@@ -1,0 +1,88 @@
+"""From a config and a table layout to a model, with seeded weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workbench.config import ExperimentConfig
+from workbench.data.dataset import Dataset
+from workbench.errors import InputError
+from workbench.models import model_class
+from workbench.models.base import FeatureLayout
+from workbench.nn.embedding import FeatureEmbedding
+from workbench.nn.framework import AdaF2M2
+from workbench.schema import Schema, TableLayout
+
+
+def build_model(
+    config: ExperimentConfig,
+    schema: Schema,
+    layout: TableLayout,
+    default_counts: tuple[str, ...] = (),
+    log_counts: tuple[Tensor, Tensor] | None = None,
+) -> AdaF2M2:
+    """Build a model on the CPU; the same seed gives the same weights.
+
+    Embedding and base model are drawn before the adapter, so all four variants of one seed start
+    from the same base model.
+
+    Args:
+        config: the experiment.
+        schema, layout: of the data set.
+        default_counts: the data set's own choice of state counts.
+        log_counts: mean and standard deviation [count] of log(1 + count) over the training rows, in
+            the schema's order; None for a model whose weights are loaded afterwards.
+
+    Raises:
+        InputError: an unknown model, option or state count, or more tasks than labels.
+    """
+    kind = model_class(config.model.name)
+    options = kind.check_options(config.model.name, config.model.options)
+    positions = _count_positions(config, schema, default_counts)
+    mean, std = log_counts or (torch.zeros(len(schema.counts)), torch.ones(len(schema.counts)))
+    # The caller's own random state is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        dim = config.model.dim + kind.extra_entries(options, config.model.dim)
+        embedding = FeatureEmbedding(layout, dim, config.model.embedding_scale)
+        base = kind(FeatureLayout.of(layout, dim), options)
+        if base.tasks > len(schema.labels):
+            raise InputError(
+                f"model.options of {config.model.name}: {base.tasks} tasks, but the data set has "
+                f"{len(schema.labels)} label(s): {', '.join(schema.labels)}"
+            )
+        return AdaF2M2(
+            embedding, base, config.framework, positions, mean[positions], std[positions]
+        )
+
+
+def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
+    """`build_model` with the state counts standardised on the data set's training rows."""
+    return build_model(
+        config,
+        dataset.schema,
+        dataset.layout,
+        dataset.default_counts,
+        log_count_moments(dataset),
+    )
+
+
+def log_count_moments(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [count] of log(1 + count) over the training rows."""
+    train = torch.log1p(dataset.counts.index_select(0, dataset.splits["train"]))
+    return train.mean(0).cpu(), train.std(0, correction=0).cpu()
+
+
+def _count_positions(
+    config: ExperimentConfig, schema: Schema, default_counts: tuple[str, ...]
+) -> Tensor:
+    known = [count.name for count in schema.counts]
+    wanted = config.framework.counts
+    names = default_counts if wanted is None else wanted
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"framework.counts: '{name}' is not counted here; allowed: {', '.join(known)}"
+            )
+    return torch.tensor([known.index(name) for name in names], dtype=torch.int64)

@@ -1,0 +1,124 @@
+"""One embedding table for all features: rows of a batch -> vectors [batch, feature, dim]."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from workbench.schema import TableLayout
+
+PADDING_ROW = 0
+
+
+class FeatureEmbedding(nn.Module):
+    """The feature embedding layer, [x_1, ..., x_n] -> [v_1, ..., v_n].
+
+    A single-valued feature looks one row up; the rows of a list (multi-valued or sequence
+    feature) are averaged, padding left out. Each feature's first row is its `[MASK]_i`, which is
+    also what an unseen or missing value looks up.
+
+    Args:
+        layout: which rows and columns belong to which feature.
+        dim: size of a vector.
+        scale: standard deviation at the start, relative to Xavier-normal.
+
+    Attributes:
+        weight: float [layout.rows, dim].
+    """
+
+    single_columns: Tensor
+    mask_rows: Tensor
+
+    def __init__(self, layout: TableLayout, dim: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.layout = layout
+        self.dim = dim
+        self.weight = nn.Parameter(torch.empty(layout.rows, dim))
+        lists = {i for i, slot in enumerate(layout.slots) if slot.kind in ("multi", "sequence")}
+        singles = [slot.start for i, slot in enumerate(layout.slots) if i not in lists]
+        self._pieces = _pieces(len(layout.slots), lists)
+        self.register_buffer("single_columns", torch.tensor(singles), persistent=False)
+        self.register_buffer(
+            "mask_rows", torch.tensor([slot.mask_row for slot in layout.slots]), persistent=False
+        )
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw every feature's rows from N(0, (scale * Xavier)^2); a feature of few values starts
+        larger than one of many.
+
+        Padding and the `[MASK]_i` rows start at zero: an unseen value then says nothing until
+        masked training has taught its row something.
+        """
+        self.weight.zero_()
+        for slot in self.layout.slots:
+            if slot.offset == slot.mask_row:
+                own = self.weight[slot.offset + 1 : slot.offset + slot.size]
+                own.normal_(0.0, self.scale * (2.0 / (slot.size + self.dim)) ** 0.5)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Look up a batch.
+
+        Args:
+            rows: integer [batch, layout.width], 0 is padding.
+
+        Returns:
+            float [batch, feature, dim], in schema order.
+        """
+        return self.with_masks(rows)[0]
+
+    def with_masks(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors [batch, feature, dim] and mask vectors [feature, dim] of one shared lookup.
+
+        One lookup means one dense gradient of the table for both, which is what the backward pass
+        of a small batch mostly costs.
+        """
+        batch = rows.shape[0]
+        columns = rows.index_select(1, self.single_columns)  # [batch, single]
+        index = torch.cat((columns.reshape(-1), self.mask_rows.to(rows.dtype)))
+        looked_up = F.embedding(index, self.weight)
+        masks = looked_up[batch * columns.shape[1] :]
+        singles = looked_up[: batch * columns.shape[1]].view(batch, columns.shape[1], self.dim)
+        return self._in_schema_order(singles, rows), masks
+
+    def mask_vectors(self) -> Tensor:
+        """`[MASK]_i` of every feature: float [feature, dim]."""
+        return F.embedding(self.mask_rows, self.weight)
+
+    def _in_schema_order(self, singles: Tensor, rows: Tensor) -> Tensor:
+        parts = []
+        for position, first_single, count in self._pieces:
+            if count:
+                parts.append(singles[:, first_single : first_single + count])
+            else:
+                parts.append(self._pooled(position, rows).unsqueeze(1))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _pooled(self, position: int, rows: Tensor) -> Tensor:
+        slot = self.layout.slots[position]
+        values = rows[:, slot.start : slot.stop]
+        return F.embedding_bag(values, self.weight, mode="mean", padding_idx=PADDING_ROW)
+
+
+def _pieces(features: int, lists: set[int]) -> list[tuple[int, int, int]]:
+    """Cut the schema order into runs of single-valued features and lists.
+
+    Returns:
+        (position, index of the run's first single, length of the run); length 0 marks a list.
+    """
+    pieces: list[tuple[int, int, int]] = []
+    seen = 0
+    for position in range(features):
+        if position in lists:
+            pieces.append((position, seen, 0))
+            continue
+        if pieces and pieces[-1][2]:
+            start, first, count = pieces.pop()
+            pieces.append((start, first, count + 1))
+        else:
+            pieces.append((position, seen, 1))
+        seen += 1
+    return pieces

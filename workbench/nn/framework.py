@@ -1,0 +1,176 @@
+"""AdaF2M2 around any base model: the losses of training and the path of serving."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from workbench.config import FrameworkConfig
+from workbench.data.dataset import Batch
+from workbench.nn.adapter import StateAwareAdapter
+from workbench.nn.embedding import FeatureEmbedding
+from workbench.nn.layers import running_statistics_kept
+from workbench.nn.mask import FeatureMask
+
+
+class Losses(NamedTuple):
+    """Scalars of one batch; `total` is what is minimised."""
+
+    main: Tensor
+    auxiliary: Tensor
+    total: Tensor
+
+
+class Explanation(NamedTuple):
+    """What the adapter did to each sample.
+
+    Attributes:
+        weights: [batch, feature] w_i.
+        norms: [batch, feature] |v_i|.
+        contributions: [batch, feature] w_i |v_i|, comparable across features.
+        logit: [batch] or [batch, task].
+    """
+
+    weights: Tensor
+    norms: Tensor
+    contributions: Tensor
+    logit: Tensor
+
+
+class AdaF2M2(nn.Module):
+    """A base model g(.) with the feature mask, the state-aware adapter, both or neither.
+
+    - base: y = g([v_1, ..., v_n]).
+    - adapter: y = g([w_1 v_1, ..., w_n v_n]), equation (4).
+    - mask: base plus alpha L_aux, equation (3), over k masked copies.
+    - full: adapter plus alpha L_aux. The masked copies bypass the adapter.
+
+    Args:
+        embedding: rows -> vectors.
+        base: vectors [batch, feature, dim] -> logit [batch] or [batch, task].
+        config: variant, k, alpha, mask range and the switches the paper leaves open.
+        count_positions: columns of ``Batch.counts`` that the adapter sees.
+        count_mean, count_std: [count], of log(1 + count) over training rows, for those columns.
+    """
+
+    count_positions: Tensor
+
+    def __init__(
+        self,
+        embedding: FeatureEmbedding,
+        base: nn.Module,
+        config: FrameworkConfig,
+        count_positions: Tensor,
+        count_mean: Tensor,
+        count_std: Tensor,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = embedding
+        self.base = base
+        self.register_buffer("count_positions", count_positions.clone(), persistent=False)
+        self.mask: FeatureMask | None = None
+        self.adapter: StateAwareAdapter | None = None
+        if config.variant.has_mask:
+            self.mask = FeatureMask(config.k, config.mask_range)
+        if config.variant.has_adapter:
+            slots = embedding.layout.slots
+            self.adapter = StateAwareAdapter(
+                len(slots),
+                embedding.dim,
+                [i for i, slot in enumerate(slots) if slot.is_id and slot.kind == "single"],
+                count_mean,
+                count_std,
+                signals=config.signals,
+                hidden=config.adapter_hidden,
+                weight_scale=config.weight_scale,
+                detach_state=config.detach_state,
+            )
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The serving path: logit [batch] or [batch, task]; adapter, never the mask."""
+        return self.serve(self.embedding(batch.rows), batch.counts)
+
+    def serve(self, vectors: Tensor, counts: Tensor) -> Tensor:
+        """From vectors [batch, feature, dim] and all raw counts [batch, count] to the logit."""
+        weights = self.weights(vectors, counts)
+        if weights is not None:
+            vectors = vectors * weights.unsqueeze(-1)
+        logit: Tensor = self.base(vectors)
+        return logit
+
+    def weights(self, vectors: Tensor, counts: Tensor) -> Tensor | None:
+        """The adapter's weights [batch, feature], or None without an adapter."""
+        if self.adapter is None:
+            return None
+        used = counts.index_select(1, self.count_positions)
+        weights: Tensor = self.adapter(vectors, used)
+        return weights
+
+    def losses(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """L = L_main + alpha L_aux for a batch, each averaged over its samples.
+
+        Args:
+            batch: samples with labels.
+            generator: draws the masks, on the batch's device.
+        """
+        masked = self.mask is not None and self.config.alpha > 0
+        if masked:
+            vectors, mask_vectors = self.embedding.with_masks(batch.rows)
+        else:
+            # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
+            vectors, mask_vectors = self.embedding(batch.rows), None
+        main_vectors = vectors if self.config.main_grad_to_embeddings else vectors.detach()
+        main = task_loss(self.serve(main_vectors, batch.counts), batch.labels)
+        if mask_vectors is None:
+            return Losses(main, torch.zeros_like(main), main)
+        auxiliary = self._auxiliary(vectors, mask_vectors, batch.labels, generator)
+        return Losses(main, auxiliary, main + self.config.alpha * auxiliary)
+
+    def _auxiliary(
+        self,
+        vectors: Tensor,
+        mask_vectors: Tensor,
+        labels: Tensor,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """L_aux, equation (3): the task loss of the k masked copies, summed or averaged over k."""
+        assert self.mask is not None
+        copies = self.mask(vectors, mask_vectors, generator)  # [k, batch, feature, dim]
+        k = copies.shape[0]
+        with running_statistics_kept(self.base):
+            logit = self.base(copies.flatten(0, 1))  # [k * batch] or [k * batch, task]
+        mean = task_loss(logit, labels.repeat(k, 1))
+        return mean * k if self.config.aux_reduction == "sum" else mean
+
+    @torch.no_grad()
+    def explain(self, batch: Batch) -> Explanation:
+        """Weights, norms, contributions and logits of a batch; weights are 1 without an adapter."""
+        vectors = self.embedding(batch.rows)
+        weights = self.weights(vectors, batch.counts)
+        norms = vectors.norm(dim=-1)
+        if weights is None:
+            weights = torch.ones_like(norms)
+        logit = self.base(vectors * weights.unsqueeze(-1))
+        return Explanation(weights, norms, weights * norms, logit)
+
+
+def task_loss(logit: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy, equation (6).
+
+    Args:
+        logit: [batch], read against the first label, or [batch, task], read against the first
+            `task` labels.
+        labels: float [batch, label].
+    """
+    if logit.dim() == 1:
+        return F.binary_cross_entropy_with_logits(logit, labels[:, 0])
+    return F.binary_cross_entropy_with_logits(logit, labels[:, : logit.shape[1]])
+
+
+def primary_logit(logit: Tensor) -> Tensor:
+    """The logit [batch] of the first task."""
+    return logit if logit.dim() == 1 else logit[:, 0]

@@ -1,0 +1,48 @@
+"""Building blocks that base models and the adapter share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import nn
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer, Xavier-normal with zero bias.
+
+    On MovieLens-1M this start alone is worth several thousandths of AUC over torch's default.
+    """
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def relu_tower(inputs: int, hidden: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
+    """Linear, ReLU and dropout for each width in `hidden`; no output layer."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [linear(inputs, width), nn.ReLU()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        inputs = width
+    return nn.Sequential(*layers)
+
+
+@contextmanager
+def running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norm within this context normalises by the batch and leaves its running statistics.
+
+    Masked copies pass through the same network as real samples; at serving time only real samples
+    do, so only they may move the statistics that serving uses.
+    """
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [norm.track_running_stats for norm in norms]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm, tracked in zip(norms, before, strict=True):
+            norm.track_running_stats = tracked

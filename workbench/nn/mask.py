@@ -1,0 +1,58 @@
+"""The feature mask, equation (1): k augmented samples [v_1, ..., [MASK]_i, ..., v_n]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class FeatureMask(nn.Module):
+    """Replaces random features of a sample by their `[MASK]_i` embeddings.
+
+    For each of k augmented samples a probability p is drawn from U[low, high]; then each feature is
+    masked with probability p. List features are masked as a whole, after pooling.
+
+    Args:
+        k: augmented samples per sample.
+        mask_range: beta and gamma, the bounds of p.
+    """
+
+    def __init__(self, k: int, mask_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.k = k
+        self.low, self.high = mask_range
+
+    def sample(
+        self,
+        batch: int,
+        features: int,
+        device: torch.device,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw a mask.
+
+        Returns:
+            p: float [k, batch, 1], the masking probability of each augmented sample.
+            mask: bool [k, batch, feature], True where the feature is replaced.
+        """
+        p = torch.rand(self.k, batch, 1, device=device, generator=generator)
+        p = self.low + (self.high - self.low) * p
+        draws = torch.rand(self.k, batch, features, device=device, generator=generator)
+        return p, draws < p
+
+    def forward(
+        self, vectors: Tensor, mask_vectors: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Make k augmented copies of a batch.
+
+        Args:
+            vectors: [batch, feature, dim].
+            mask_vectors: [feature, dim], `[MASK]_i` of each feature.
+            generator: on the vectors' device.
+
+        Returns:
+            [k, batch, feature, dim]; an unmasked vector is bit-identical to the one passed in.
+        """
+        batch, features, _ = vectors.shape
+        _, mask = self.sample(batch, features, vectors.device, generator)
+        return torch.where(mask.unsqueeze(-1), mask_vectors, vectors)
