@@ -1,0 +1,122 @@
+"""Turns options of ``workbench train`` into an `ExperimentConfig`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.config import ExperimentConfig
+from workbench.errors import InputError
+
+# option of the parser -> key of the config; an option that was not given changes nothing
+KEYS = {
+    "data": "data.source",
+    "folder": "data.folder",
+    "split": "data.split",
+    "split_seed": "data.split_seed",
+    "model": "model.name",
+    "dim": "model.dim",
+    "variant": "framework.variant",
+    "k": "framework.k",
+    "alpha": "framework.alpha",
+    "mask_range": "framework.mask_range",
+    "lr": "training.lr",
+    "weight_decay": "training.weight_decay",
+    "batch_size": "training.batch_size",
+    "epochs": "training.epochs",
+    "patience": "training.patience",
+    "seed": "training.seed",
+    "device": "training.device",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that become the config; all default to the config's own defaults."""
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="YAML or JSON to start from")
+    add("--data", help="planted, movielens-1m, kuairand-pure or a prepared folder")
+    add("--from", dest="folder", metavar="DIR", help="where the raw files are")
+    add("--split", choices=("default", "random", "time"))
+    add("--split-seed", type=int, metavar="N")
+    add("--model", help="fm, youtube_dnn or dcn_v2")
+    add("--variant", help="base, mask, adapter or full")
+    add("--k", type=int, help="augmented samples per sample")
+    add("--alpha", type=float, help="weight of L_aux")
+    add("--mask-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="U[LOW, HIGH] of p")
+    add("--dim", type=int, help="embedding dimension")
+    add("--lr", type=float, help="Adam's learning rate")
+    add("--weight-decay", type=float)
+    add("--batch-size", type=int)
+    add("--epochs", type=int)
+    add("--patience", type=int, help="epochs without a better validation AUC")
+    add("--seed", type=int)
+    add("--device", help="auto, cpu, cuda or cuda:N")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other key of the config, e.g. framework.weight_scale=2 (may be repeated)",
+    )
+
+
+def config_from(options: argparse.Namespace) -> ExperimentConfig:
+    """The config file, then the named options, then ``--set``.
+
+    Raises:
+        InputError: a file that cannot be read, an unknown key, a value that is not allowed.
+    """
+    from workbench.data.registry import SOURCES
+
+    values = _from_file(options.config) if options.config else {}
+    for option, key in KEYS.items():
+        given = getattr(options, option)
+        if given is not None:
+            _put(values, key, given)
+    for assignment in options.set:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise InputError(f"--set '{assignment}': KEY=VALUE is expected")
+        _put(values, key, _parse(text, f"--set {key}"))
+    # The run remembers where its data is, from wherever it is opened later.
+    data = values.get("data", {})
+    folder, source = data.get("folder"), data.get("source")
+    if isinstance(folder, str):
+        data["folder"] = str(Path(folder).expanduser().absolute())
+    if isinstance(source, str) and source not in SOURCES and Path(source).is_dir():
+        data["source"] = str(Path(source).absolute())
+    return ExperimentConfig.parse(values)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"--config {path}: {reason}") from None
+    values = _parse(text, f"--config {path}")
+    if not isinstance(values, dict):
+        raise InputError(f"--config {path}: a mapping of sections is expected")
+    for section, content in values.items():
+        if section != "version" and not isinstance(content, dict):
+            raise InputError(f"--config {path}: section '{section}' must be a mapping")
+    return values
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{place}: not YAML ({' '.join(str(error).split())})") from None
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {key}: '{section}' is not a section of the config")
+    values[last] = value

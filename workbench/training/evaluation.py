@@ -1,0 +1,124 @@
+"""Scores of a model on a split, and the tables a finished run keeps for the views."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from workbench.data.dataset import Dataset
+from workbench.metrics import auc, log_loss, uauc
+from workbench.nn.framework import AdaF2M2, primary_logit
+
+
+class Scores(NamedTuple):
+    """Metrics of one split; NaN where one class is missing."""
+
+    auc: float
+    uauc: float
+    uauc_macro: float
+    log_loss: float
+
+
+@torch.no_grad()
+def predict(model: AdaF2M2, dataset: Dataset, split: str, batch_size: int = 16_384) -> Tensor:
+    """Logits [sample] of the first task on the serving path, in the split's order."""
+    was_training = model.training
+    model.eval()
+    parts = [primary_logit(model(batch)) for batch in dataset.batches(split, batch_size)]
+    model.train(was_training)
+    return torch.cat(parts)
+
+
+def score(logits: Tensor, dataset: Dataset, split: str) -> Scores:
+    """AUC, UAUC (weighted and macro, by user) and log loss of logits in a split's order."""
+    index = dataset.splits[split]
+    labels = dataset.labels[:, 0].index_select(0, index)
+    per_user = uauc(logits, labels, dataset.users.index_select(0, index))
+    values = torch.stack(
+        [
+            torch.as_tensor(value, dtype=torch.float64, device=logits.device)
+            for value in (
+                auc(logits, labels),
+                per_user.value,
+                per_user.macro,
+                log_loss(logits, labels),
+            )
+        ]
+    )
+    return Scores(*values.tolist())  # the one reading from the device
+
+
+def prediction_table(dataset: Dataset, split: str, logits: Tensor) -> pd.DataFrame:
+    """One row per sample: user, item, how active and popular in training, label, logit."""
+    index = dataset.splits[split]
+    users = dataset.users.index_select(0, index).long()
+    items = dataset.items.index_select(0, index).long()
+    columns = {
+        "sample": index.int(),
+        "user": users.int(),
+        "item": items.int(),
+        "user_activity": dataset.activity().index_select(0, users).int(),
+        "item_activity": dataset.popularity().index_select(0, items).int(),
+        "label": dataset.labels[:, 0].index_select(0, index).to(torch.int8),
+        "logit": logits.float(),
+    }
+    return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+
+
+@torch.no_grad()
+def weight_table(
+    model: AdaF2M2, dataset: Dataset, split: str, batch_size: int = 16_384
+) -> pd.DataFrame:
+    """Adapter weights and contributions of a split: columns ``w:<feature>`` and ``c:<feature>``.
+
+    Rounded to three decimals: the views need no more, and the table compresses to a fifth.
+    """
+    was_training = model.training
+    model.eval()
+    weights, contributions = [], []
+    for batch in dataset.batches(split, batch_size):
+        explanation = model.explain(batch)
+        weights.append(explanation.weights)
+        contributions.append(explanation.contributions)
+    model.train(was_training)
+    columns = {}
+    for prefix, parts in (("w", weights), ("c", contributions)):
+        values = torch.cat(parts).float().cpu().numpy().round(3)
+        for position, name in enumerate(dataset.layout.names):
+            columns[f"{prefix}:{name}"] = values[:, position]
+    return pd.DataFrame(columns)
+
+
+@torch.no_grad()
+def norm_table(model: AdaF2M2, initial: Tensor, dataset: Dataset) -> pd.DataFrame:
+    """One row per seen value of each ID feature: training samples, norm, norm at initialisation.
+
+    Args:
+        model: trained.
+        initial: [table row] norms before the first step.
+        dataset: the training data.
+    """
+    norms = model.embedding.weight.norm(dim=1).cpu()
+    frames = []
+    for feature in dataset.schema.id_features:
+        slot = dataset.layout[feature.name]
+        activity = dataset.training_counts(feature.name).cpu()
+        codes = torch.arange(1, slot.size)
+        rows = codes + slot.offset
+        frames.append(
+            pd.DataFrame(
+                {
+                    "feature": feature.name,
+                    "code": codes.int().numpy(),
+                    "activity": activity[1:].int().numpy(),
+                    "norm": norms[rows].float().numpy(),
+                    "initial": initial[rows].float().numpy(),
+                }
+            )
+        )
+    table = pd.concat(frames, ignore_index=True)
+    table["feature"] = table["feature"].astype("category")
+    return table
