@@ -1,0 +1,212 @@
+"""The frames behind the views, computed once per run and kept.
+
+Each function is keyed by the folders of its runs and by when they last changed. Insight modules are
+imported where they are used, because they import torch, which the first page must not wait for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from components.catalogue import Entry
+from components.sidebar import Picked
+from workbench.errors import InputError
+from workbench.insight.samples import Quantity
+from workbench.runs import Run
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Key = tuple[tuple[str, int], ...]
+Spec = dict[str, Any]
+HEAD_START = 0.3
+"""Seconds that the first page gets before anything is prepared."""
+PAUSE = 4.0
+"""Seconds in which a reader who clicks at once is not slowed down by what is prepared."""
+KEPT = 64
+"""Frames kept of each kind; a frame has tens to hundreds of rows."""
+
+
+def key_of(entries: Sequence[Entry]) -> Key:
+    """What a frame of these runs depends on."""
+    return tuple(entry.signature for entry in entries)
+
+
+def adapter_weights(entry: Entry, quantity: Quantity) -> pd.DataFrame:
+    """See `workbench.insight.adapter_weights.adapter_weights`."""
+    return _adapter_weights(entry.run, key_of([entry]), quantity)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _adapter_weights(_run: Run, key: Key, quantity: Quantity) -> pd.DataFrame:
+    from workbench.insight import adapter_weights as insight
+
+    return insight.adapter_weights(_run, quantity=quantity)
+
+
+def adapter_heatmap(entry: Entry, feature: str, quantity: Quantity) -> pd.DataFrame:
+    """See `workbench.insight.adapter_weights.adapter_heatmap`."""
+    return _adapter_heatmap(entry.run, key_of([entry]), feature, quantity)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _adapter_heatmap(_run: Run, key: Key, feature: str, quantity: Quantity) -> pd.DataFrame:
+    from workbench.insight import adapter_weights as insight
+
+    return insight.adapter_heatmap(_run, feature, quantity=quantity)
+
+
+def planted_shares(entry: Entry) -> pd.DataFrame:
+    """See `workbench.charts.planted_importance.shares`."""
+    return _planted_shares(entry.run, key_of([entry]), adapter_weights(entry, "contribution"))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _planted_shares(_run: Run, key: Key, _contributions: pd.DataFrame) -> pd.DataFrame:
+    from workbench.charts import planted_importance
+
+    return planted_importance.shares(_run.table("importance"), _contributions)
+
+
+def norm_features(entry: Entry) -> list[str]:
+    """The ID features whose norms the run has."""
+    return _norm_features(entry.run, key_of([entry]))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _norm_features(_run: Run, key: Key) -> list[str]:
+    return [str(name) for name in _run.table("norms", ["feature"])["feature"].unique()]
+
+
+def id_norms(entries: Sequence[Entry], feature: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Norms by decile, and the head:tail ratio of each run; both with a `group` label."""
+    return _id_norms([entry.run for entry in entries], key_of(entries), feature)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _id_norms(_runs: list[Run], key: Key, feature: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    from workbench.insight import id_norms as insight
+
+    labels = labels_of(_runs)
+    norms = insight.id_norms(_runs, feature)
+    norms["group"] = norms["run"].map(labels)
+    records = []
+    for run in _runs:
+        ratio = insight.head_tail_ratio(run, feature)
+        records.append(
+            {
+                "run": run.name,
+                "group": labels[run.name],
+                "variant": run.variant,
+                "seed": run.seed,
+                "feature": feature,
+                "ratio": ratio.value,
+                "ci_low": ratio.low,
+                "ci_high": ratio.high,
+            }
+        )
+    return norms, pd.DataFrame(records)
+
+
+def auc_by_bucket(
+    base: Sequence[Entry], entries: Sequence[Entry], metric: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """See `workbench.insight.auc_by_bucket.auc_by_bucket`."""
+    return _auc_by_bucket(
+        [entry.run for entry in base],
+        [entry.run for entry in entries],
+        key_of(base),
+        key_of(entries),
+        metric,
+    )
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _auc_by_bucket(
+    _base: list[Run], _runs: list[Run], base_key: Key, key: Key, metric: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    from workbench.insight import auc_by_bucket as insight
+
+    return insight.auc_by_bucket(_base, _runs, metric=metric)
+
+
+def specs(
+    entries: Sequence[Entry], build: Callable[[], Sequence[alt.TopLevelMixin]], *about: object
+) -> list[Spec]:
+    """The Vega-Lite specifications of a figure; Altair takes long to build them.
+
+    Args:
+        entries: the runs that the figure shows.
+        build: makes its charts.
+        about: the figure's name and all else that decides what it looks like.
+    """
+    return _specs(key_of(entries), about, build)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _specs(
+    key: Key, about: tuple[object, ...], _build: Callable[[], Sequence[alt.TopLevelMixin]]
+) -> list[Spec]:
+    # Not checked against the schema here: the tests of the charts do that.
+    return [chart.to_dict(validate=False) for chart in _build()]
+
+
+def training_log(entries: Sequence[Entry]) -> pd.DataFrame:
+    """The training logs of some runs in one frame, with `run` and `group`."""
+    return _training_log([entry.run for entry in entries], key_of(entries))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _training_log(_runs: list[Run], key: Key) -> pd.DataFrame:
+    labels = labels_of(_runs)
+    frames = [run.metrics().assign(run=run.name, group=labels[run.name]) for run in _runs]
+    return pd.concat(frames, ignore_index=True)
+
+
+def labels_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Run name -> label of its group: the variant, and settings where that is not enough."""
+    from workbench.insight.labels import group_labels
+
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.group, []).append(run)
+    labels = group_labels(list(groups.values()))
+    return {
+        run.name: label
+        for label, members in zip(labels, groups.values(), strict=True)
+        for run in members
+    }
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up(_picked: Picked) -> threading.Thread:
+    """Prepare the views while the first reader of this server looks at the first page.
+
+    Imports torch and, a little later, draws users for the intervals of AUC: those two take seconds.
+    A page that is opened meanwhile waits for the value under way instead of computing it again.
+    """
+    thread = threading.Thread(target=_prepare, args=[_picked], name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _prepare(picked: Picked) -> None:
+    # Python runs one thread at a time: the page that is being sent goes first.
+    time.sleep(HEAD_START)
+    for name in ("adapter_weights", "id_norms", "auc_by_bucket"):
+        importlib.import_module(f"workbench.insight.{name}")
+        importlib.import_module(f"workbench.charts.{name}")
+    time.sleep(PAUSE)
+    base, candidates, _ = picked.pairs
+    if candidates:
+        # What is wrong with a run is said on the page that shows it.
+        with contextlib.suppress(InputError):
+            auc_by_bucket(base, candidates, "auc")

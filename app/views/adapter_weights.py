@@ -1,0 +1,174 @@
+"""How does the adapter weigh features as users become active?"""
+
+from __future__ import annotations
+
+import streamlit as st
+from components import compute, notes, show, sidebar, state
+from components.catalogue import Entry
+from components.sidebar import Picked
+from components.text import escaped
+
+from workbench.charts import adapter_heatmap, adapter_weights, planted_importance, words
+from workbench.errors import InputError
+from workbench.insight.samples import Quantity
+
+QUANTITIES = {"weight": "Weight w", "contribution": "Contribution w·|v|"}
+TABS = ("By activity", "By activity and popularity", "Against the planted truth")
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("How does the adapter weigh features as users become active?")
+    picked = sidebar.picked()
+    entry = _run(picked)
+    if entry is None:
+        return
+    names = TABS if entry.run.has("importance") else TABS[:2]
+    state.one("view", names)
+    tabs = st.tabs(names, key="view", on_change="rerun")
+    draws = (_curves, _heatmap, _planted)
+    for tab, draw in zip(tabs, draws, strict=False):
+        if tab.open:
+            with tab:
+                draw(entry, picked)
+
+
+def _run(picked: Picked) -> Entry | None:
+    """The run to look at: a picked one that has an adapter, else any."""
+    if picked.base is None:
+        notes.no_runs(picked)
+        return None
+    chosen = {e.key: e for e in (*picked.candidates, picked.base) if e.run.has("weights")}
+    if not chosen:
+        st.info(
+            "None of the picked runs has an adapter. Add a run of the variant *adapter* or *full* "
+            "under **Compare with** in the sidebar, or train one:"
+        )
+        st.code(notes.TRAIN, language="bash")
+        return None
+    # The full framework first: it is what the page is about.
+    keys = sorted(chosen, key=lambda key: chosen[key].run.variant != "full")
+    key = str(state.one("run", keys))
+    if len(keys) > 1:
+        st.segmented_control(
+            "Run", keys, key="run", required=True, format_func=picked.labels.__getitem__
+        )
+    return chosen[key]
+
+
+def _quantity() -> Quantity:
+    quantity: Quantity = "weight"
+    if state.one("quantity", list(QUANTITIES)) == "contribution":
+        quantity = "contribution"
+    st.segmented_control(
+        "Shown",
+        list(QUANTITIES),
+        key="quantity",
+        required=True,
+        format_func=QUANTITIES.__getitem__,
+    )
+    if quantity == "weight":
+        st.caption(
+            "A raw weight compares across states of one feature, not across features: the vectors "
+            "that are weighted have different lengths. Switch to the contribution for that."
+        )
+    else:
+        st.caption(
+            "The weight times the length of the feature's vector: how large a part of the model's "
+            "input the feature is. It compares across features; it does not say what the base "
+            "model does with it."
+        )
+    return quantity
+
+
+def _curves(entry: Entry, picked: Picked) -> None:
+    quantity = _quantity()
+    frame = compute.adapter_weights(entry, quantity)
+    chosen = picked.slice.ends
+    show.says(adapter_weights.sentence(frame, quantity=quantity, chosen=chosen))
+    shared = adapter_weights.scales(frame, quantity)
+    specs = compute.specs(
+        [entry],
+        lambda: [
+            adapter_weights.panel(
+                rows,
+                shared,
+                variant=entry.run.variant,
+                quantity=quantity,
+                chosen=chosen,
+                brush=True,
+            )
+            for rows in adapter_weights.split(frame)
+        ],
+        "weights",
+        quantity,
+        chosen,
+    )
+    show.panels(specs, f"weights_{quantity}")
+    st.caption(
+        "Line: median over users. Ribbon: middle half of the users. Upright bars: 95% bootstrap "
+        "interval of the median, over users. Dashed: weight before training. Bottom strip: users "
+        "per bin, log scale. Grey: bins with fewer than 30 users. Test samples only; a user's "
+        "samples are averaged first. Drag over a panel to set the activity range everywhere."
+    )
+    show.csv(**{f"adapter_{quantity}_by_activity": frame})
+
+
+def _heatmap(entry: Entry, picked: Picked) -> None:
+    quantity = _quantity()
+    features = list(dict.fromkeys(compute.adapter_weights(entry, quantity)["feature"]))
+    feature = str(state.one("feature", features))
+    st.selectbox("Feature", features, key="feature", format_func=words.feature_title, width=280)
+    frame = compute.adapter_heatmap(entry, feature, quantity)
+    start = entry.run.config.framework.weight_scale / 2 if quantity == "weight" else None
+    show.says(adapter_heatmap.sentence(frame, feature=feature, quantity=quantity))
+    (spec,) = compute.specs(
+        [entry],
+        lambda: [
+            adapter_heatmap.chart(
+                frame, feature=feature, start=start, quantity=quantity
+            ).properties(height=380)
+        ],
+        "heatmap",
+        feature,
+        quantity,
+    )
+    show.draw(spec, "heatmap")
+    st.caption(
+        "Each cell: mean over the test samples of such users and items. White: the weight before "
+        "training. Grey: fewer than 30 users. Empty: no samples. The activity range of the "
+        "sidebar does not cut this figure."
+    )
+    show.csv(**{f"adapter_{quantity}_{feature}_heatmap": frame})
+
+
+def _planted(entry: Entry, picked: Picked) -> None:
+    frame = compute.planted_shares(entry)
+    st.markdown(
+        "In the planted world it is known how much each feature can tell about a user with so many "
+        "training interactions. Beside it: the feature's share of the sum of all contributions "
+        "w·|v|. The two are different quantities, so compare the order of the features and which "
+        "way each moves, not the heights."
+    )
+    show.says(planted_importance.sentence(frame))
+    top, activity = planted_importance.scale_top(frame), float(frame["activity"].max())
+    specs = compute.specs(
+        [entry],
+        lambda: [
+            planted_importance.panel(rows, top=top, activity=activity, variant=entry.run.variant)
+            for rows in planted_importance.split(frame)
+        ],
+        "planted",
+    )
+    show.panels(specs, "planted")
+    st.caption(
+        "Dashed, squares: planted. Solid, points: estimated, with the 95% interval of the "
+        "feature's median over the same sum. Faint: bins with fewer than 30 users."
+    )
+    show.csv(planted_importance=frame)
+
+
+try:
+    main()
+except InputError as error:
+    st.error(escaped(str(error)), icon=":material/error:")

@@ -1,0 +1,132 @@
+"""The app as a user gets it: ``streamlit run app/main.py`` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+PROJECT = Path(__file__).parents[2]
+PAGES = {
+    "start": "",
+    "adapter-weights": "How does the adapter weigh features as users become active?",
+    "id-norms": "Do head users' ID embeddings grow larger?",
+    "auc-by-bucket": "What does masking do to AUC per activity bucket?",
+}
+STARTS_WITHIN = 60.0
+"""Seconds that the server may take; it imports Streamlit and pandas first."""
+DRAWS_WITHIN = 60_000
+"""Milliseconds that a page may take; the first one of a view imports torch."""
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Streamlit asks for these below the page's own path first, before it finds them at the root.
+HARMLESS = re.compile(r"/_stcore/(health|host-config)$")
+
+
+@contextmanager
+def serve(runs: Path, log: Path) -> Iterator[str]:
+    """Start the app on the runs of a folder; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    command += ["--server.address", "127.0.0.1"]
+    env = {**os.environ, "WORKBENCH_RUNS": str(runs), "PYTHONPATH": str(PROJECT)}
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=output, stderr=output)
+        try:
+            wait_until_healthy(port, server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def wait_until_healthy(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the server answers; fail with its log when it ends or stays silent."""
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}")
+
+
+def launch(playwright: Playwright, chromium: str) -> Browser:
+    """Start Chromium without anything that needs a screen or a network."""
+    return playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+
+
+def watch(page: Page) -> list[str]:
+    """Collect what goes wrong in a page: errors on the console, failed and refused requests."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on(
+        "response",
+        lambda answer: (
+            problems.append(f"{answer.status}: {answer.url}")
+            if answer.status >= 400 and not HARMLESS.search(answer.url)
+            else None
+        ),
+    )
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(f"console: {message.text}")
+            # A refused request is counted above, with its address.
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    return problems
+
+
+def wait_until_idle(page: Page) -> None:
+    """Wait until the script has run and every chart of the page has its marks."""
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=DRAWS_WITHIN)
+    for chart in charts(page).all():
+        expect(chart.locator("svg").first).to_be_visible(timeout=DRAWS_WITHIN)
+
+
+def charts(page: Page) -> Locator:
+    """The charts of the page."""
+    return page.get_by_test_id("stVegaLiteChart")
+
+
+def open_page(page: Page, address: str, name: str, query: str = "") -> None:
+    """Open a page of the app by its address and wait until it is drawn."""
+    path = "" if name == "start" else name
+    page.goto(f"{address}/{path}{query}")
+    expect_page(page, name)
+
+
+def expect_page(page: Page, name: str) -> None:
+    """Wait until a page of the app is drawn."""
+    heading = PAGES[name] or "AdaF2M2 workbench"
+    expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=DRAWS_WITHIN)
+    if name != "start":
+        expect(charts(page).first.locator("svg").first).to_be_visible(timeout=DRAWS_WITHIN)
+    wait_until_idle(page)

@@ -1,0 +1,245 @@
+"""The served app in Chromium: what only a browser can show."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.served import (
+    DRAWS_WITHIN,
+    PAGES,
+    charts,
+    expect_page,
+    open_page,
+    wait_until_idle,
+)
+
+pytestmark = pytest.mark.browser
+
+FEATURES = 6
+VARIANTS = 4
+LINK = "?base=mask-s1&runs=full-s1&seeds=no&activity=3&activity=100&metric=uauc&mode=absolute"
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    """The parameters in the address bar."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def expect_query(page: Page, name: str, *values: str) -> None:
+    """Wait until the address bar names these values."""
+    pattern = "&".join(f"{name}={re.escape(value)}" for value in values)
+    expect(page).to_have_url(re.compile(rf"[?&]{pattern}(&|$)"), timeout=DRAWS_WITHIN)
+
+
+def go_to(page: Page, link: str, name: str) -> None:
+    """Click a page in the sidebar and wait until it is drawn."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=link).click()
+    expect_page(page, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "marks"),
+    [
+        # Panels; and in each at least: points of bins, runs times deciles, buckets.
+        ("adapter-weights", FEATURES, 8),
+        ("id-norms", VARIANTS + 1, 8),
+        ("auc-by-bucket", VARIANTS - 1, 6),
+    ],
+)
+def test_every_view_draws_its_marks(
+    name: str, number: int, marks: int, address: str, new_page: Any
+) -> None:
+    page = new_page()
+    open_page(page, address, name)
+    expect(charts(page)).to_have_count(number)
+    for chart in charts(page).all():
+        assert chart.locator(".mark-symbol path").count() >= marks
+        assert chart.locator(".mark-rule line").count() >= 2
+
+
+def test_charts_have_a_description_for_screen_readers(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "adapter-weights")
+    spoken = [chart.get_attribute("aria-label") or "" for chart in charts(page).all()]
+    assert spoken[0].startswith("User ID: the median weight w rises from")
+    assert len(set(spoken)) == FEATURES
+
+
+def test_start_shows_runs_and_what_to_do_about_them(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "start")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    alerts = page.get_by_test_id("stAlert")
+    expect(alerts.filter(has_text="broken-run")).to_contain_text("Cannot be read")
+    expect(alerts.filter(has_text="failed-run")).to_contain_text("loss is not finite")
+    page.get_by_test_id("stMain").get_by_role("link", name=PAGES["id-norms"]).click()
+    expect(page.get_by_role("heading", name=PAGES["id-norms"])).to_be_visible()
+
+
+def test_a_deep_link_restores_the_state(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "auc-by-bucket", LINK)
+    wanted = {
+        "base": ["mask-s1"],
+        "runs": ["full-s1"],
+        "seeds": ["no"],
+        "activity": ["3", "100"],
+        "metric": ["uauc"],
+        "mode": ["absolute"],
+    }
+    assert wanted.items() <= query(page).items()
+    expect(page.get_by_role("radio", name="UAUC")).to_be_checked()
+    expect(page.get_by_role("radio", name="Absolute value")).to_be_checked()
+    expect(page.get_by_role("switch", name="All seeds of these runs")).not_to_be_checked()
+    expect(charts(page)).to_have_count(1)
+    page.reload()
+    wait_until_idle(page)
+    assert wanted.items() <= query(page).items()
+
+
+def test_pages_share_the_picked_runs(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "auc-by-bucket", LINK)
+    for link, name in (
+        ("Do head IDs grow larger?", "id-norms"),
+        ("How are features weighed?", "adapter-weights"),
+        ("Start", "start"),
+        ("What does masking do to AUC?", "auc-by-bucket"),
+    ):
+        go_to(page, link, name)
+        expect_query(page, "base", "mask-s1")
+        expect_query(page, "runs", "full-s1")
+        expect_query(page, "activity", "3", "100")
+    # The page's own switches are remembered too.
+    expect(page.get_by_role("radio", name="UAUC")).to_be_checked()
+
+
+def test_back_undoes_the_last_change(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "auc-by-bucket")
+    page.get_by_role("radio", name="UAUC").check()
+    expect_query(page, "metric", "uauc")
+    wait_until_idle(page)
+    page.go_back()
+    expect_query(page, "metric", "auc")
+    expect(page.get_by_role("radio", name="AUC", exact=True)).to_be_checked()
+
+
+def test_brushing_a_chart_sets_the_range_of_every_page(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "adapter-weights")
+    box = charts(page).first.locator("svg").bounding_box()
+    assert box is not None
+    height = box["y"] + 0.4 * box["height"]
+    page.mouse.move(box["x"] + 0.5 * box["width"], height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], height, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="All users")).to_be_visible(timeout=DRAWS_WITHIN)
+    wait_until_idle(page)
+    chosen = query(page)["activity"]
+    assert chosen != ["0", "no limit"]
+    go_to(page, "What does masking do to AUC?", "auc-by-bucket")
+    assert query(page)["activity"] == chosen
+    page.get_by_role("button", name="All users").click()
+    expect_query(page, "activity", "0", "no+limit")
+
+
+def test_the_slider_works_from_the_keyboard(address: str, new_page: Any) -> None:
+    page = new_page()
+    open_page(page, address, "auc-by-bucket")
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect_query(page, "activity", "3", "no+limit")
+    wait_until_idle(page)
+    expect(charts(page).first.get_by_text("1-2", exact=True)).to_have_count(0)
+    expect(charts(page).first.get_by_text("3-9", exact=True)).to_have_count(1)
+
+
+def test_the_numbers_can_be_saved(address: str, new_page: Any) -> None:
+    page = new_page(accept_downloads=True)
+    open_page(page, address, "auc-by-bucket")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="auc by activity.csv").click()
+    text = Path(waiting.value.path()).read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["group"] for row in rows} == {"mask", "adapter", "full"}
+    assert {"bucket", "delta", "ci_low", "ci_high", "users", "smallest_effect"} <= set(rows[0])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_narrow_screen_is_not_wider_than_it_is(name: str, address: str, new_page: Any) -> None:
+    page = new_page(width=390, height=844)
+    open_page(page, address, name)
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    for chart in charts(page).all():
+        box = chart.locator("svg").first.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_in_both_themes(
+    name: str, theme: str, address: str, new_page: Any, screenshots: Path
+) -> None:
+    page = new_page(dark=theme == "dark")
+    open_page(page, address, name)
+    background = page.get_by_test_id("stApp").evaluate(
+        "element => getComputedStyle(element).backgroundColor"
+    )
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 21, 27)"}[theme]
+    picture(page, screenshots / f"{name}-{theme}.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("adapter-weights", "?quantity=contribution"),
+        ("adapter-weights", "?view=By+activity+and+popularity"),
+        ("adapter-weights", "?view=Against+the+planted+truth"),
+        ("adapter-weights", "?activity=3&activity=100"),
+        ("auc-by-bucket", "?mode=absolute"),
+        ("auc-by-bucket", "?metric=log_loss"),
+        ("id-norms", "?id=Artist+ID"),
+    ],
+)
+def test_further_figures(
+    name: str, parameters: str, address: str, new_page: Any, screenshots: Path
+) -> None:
+    page = new_page()
+    open_page(page, address, name, parameters)
+    assert charts(page).count() >= 1
+    slug = re.sub(r"\W+", "-", parameters).strip("-")
+    picture(page, screenshots / f"{name}-{slug}.png")
+
+
+# A table is painted on a canvas, a moment after its element is there: wait for a second colour.
+PAINTED = """() => {
+  const canvas = document.querySelector('canvas[data-testid="data-grid-canvas"]');
+  if (!canvas || !canvas.width || !canvas.height) return false;
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  return new Set(new Uint32Array(pixels.buffer)).size > 2;
+}"""
+
+
+def picture(page: Page, path: Path) -> None:
+    """A picture of the whole page: the window is made as tall as what scrolls in it."""
+    if page.get_by_test_id("stDataFrame").count():
+        page.wait_for_function(PAINTED, polling=200, timeout=DRAWS_WITHIN)
+    height = page.get_by_test_id("stMain").evaluate("element => element.scrollHeight")
+    width = page.viewport_size["width"] if page.viewport_size else 1366
+    page.set_viewport_size({"width": width, "height": min(height, 4000)})
+    wait_until_idle(page)
+    page.screenshot(path=path, animations="disabled")
+    assert path.stat().st_size > 10_000
