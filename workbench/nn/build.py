@@ -12,6 +12,7 @@ from workbench.models import model_class
 from workbench.models.base import FeatureLayout
 from workbench.nn.embedding import FeatureEmbedding
 from workbench.nn.framework import AdaF2M2
+from workbench.rivals import RIVALS, Rival
 from workbench.schema import Schema, TableLayout
 
 
@@ -24,8 +25,8 @@ def build_model(
 ) -> AdaF2M2:
     """Build a model on the CPU; the same seed gives the same weights.
 
-    Embedding and base model are drawn before the adapter, so all four variants of one seed start
-    from the same base model.
+    Embedding and base model are drawn before the adapter, so all four variants of one seed, and the
+    rivals, start from the same base model.
 
     Args:
         config: the experiment.
@@ -52,20 +53,30 @@ def build_model(
                 f"model.options of {config.model.name}: {base.tasks} tasks, but the data set has "
                 f"{len(schema.labels)} label(s): {', '.join(schema.labels)}"
             )
+        if config.rival.name != "none":
+            return RIVALS[config.rival.name](embedding, base, config, schema)
         return AdaF2M2(
             embedding, base, config.framework, positions, mean[positions], std[positions]
         )
 
 
 def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
-    """`build_model` with the state counts standardised on the data set's training rows."""
-    return build_model(
+    """`build_model` with what the model takes from the data: the state counts' moments over the
+    training rows, and what a rival learns before the first step.
+
+    Raises:
+        InputError: as `build_model`.
+    """
+    model = build_model(
         config,
         dataset.schema,
         dataset.layout,
         dataset.default_counts,
         log_count_moments(dataset),
     )
+    if isinstance(model, Rival):
+        model.prepare(dataset)
+    return model
 
 
 def log_count_moments(dataset: Dataset) -> tuple[Tensor, Tensor]:

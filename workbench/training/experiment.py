@@ -217,7 +217,7 @@ def _write_results(writer: RunWriter, trainer: Trainer, initial: Tensor) -> None
     writer.status("running", message="evaluating on the test rows")
     logits = predict(model, dataset, "test", config.training.eval_batch_size)
     writer.save_table("predictions", prediction_table(dataset, "test", logits))
-    if config.framework.variant.has_adapter:
+    if config.weighs_features:
         writer.save_table("weights", weight_table(model, dataset, "test"))
     writer.save_table("norms", norm_table(model, initial, dataset))
     if dataset.truth is not None:
@@ -235,7 +235,7 @@ def _summary(config: ExperimentConfig, trainer: Trainer, test: Scores) -> dict[s
         "train_samples_per_second": trainer.samples_per_second,
         "seconds": trainer.train_seconds,
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "effective_aux_weight": config.framework.effective_aux_weight,
+        "effective_aux_weight": config.effective_aux_weight,
         "dataset": trainer.dataset.name,
         "rows": {split: len(trainer.dataset.splits[split]) for split in SPLITS},
         "device": _device_name(trainer.device),
