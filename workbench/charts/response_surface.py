@@ -1,0 +1,78 @@
+"""The response surface: what the weight of the copies and the mask range do to AUC.
+
+Frames and optima are those of `workbench.insight.response_surface.response_surface`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+
+from workbench.charts import style
+from workbench.charts.words import signed
+from workbench.insight.response_surface import Optimum
+
+# Readable on both ends of the colour scale and in between, on either theme.
+INK = alt.ColorValue("black")
+SURE = 0.95
+"""Share of the draws that a setting has to win to be called the best."""
+
+
+def chart(frame: pd.DataFrame, optimum: Mapping[str, Optimum]) -> alt.LayerChart:
+    """A heat map of the difference to the base; numbers say it, and how often a cell wins.
+
+    The colour scale is symmetric around zero: neutral means "as the base".
+    """
+    rows = frame.assign(
+        mask_range=[f"{low:g} to {high:g}" for low, high in _bounds(frame)],
+        text=[f"{signed(row)}" for row in frame["delta"]],
+        wins_text=[f"best in {share:.0%}" for share in frame["wins"]],
+    )
+    ranges = [f"{low:g} to {high:g}" for low, high in sorted(set(_bounds(frame)))]
+    reach = max(float(frame["delta"].abs().max()), 1e-6)
+    x = alt.X("aux_weight:O", title="weight of the copies, αk", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("mask_range:N", sort=ranges[::-1], title="mask range")
+    ends = [style.COLOURS["mask"], "#F7F7F7", style.COLOURS["full"]]
+    scale = alt.Scale(domain=[-reach, 0, reach], range=ends)
+    colour = alt.Color("delta:Q", scale=scale, title="AUC to base")
+    tooltip = [
+        alt.Tooltip("aux_weight:O", title="αk"),
+        alt.Tooltip("mask_range:N", title="mask range"),
+        alt.Tooltip("value:Q", format=".4f", title="AUC"),
+        alt.Tooltip("delta:Q", format="+.4f", title="to base"),
+        alt.Tooltip("ci_low:Q", format="+.4f", title="interval from"),
+        alt.Tooltip("ci_high:Q", format="+.4f", title="to"),
+        alt.Tooltip("wins:Q", format=".0%", title="best in"),
+    ]
+    base = alt.Chart(rows).encode(x=x, y=y)
+    best = base.transform_filter(f"datum.delta == {float(frame['delta'].max())!r}")
+    layers = [
+        base.mark_rect().encode(color=colour, tooltip=tooltip),
+        best.mark_rect(filled=False, stroke=style.SLICE, strokeWidth=3, aria=False),
+        base.mark_text(dy=-6, fontSize=11).encode(text="text:N", color=INK),
+        base.mark_text(dy=8, fontSize=9, aria=False).encode(text="wins_text:N", color=INK),
+    ]
+    width = 90 * frame["aux_weight"].nunique()
+    return alt.LayerChart(layer=layers).properties(
+        width=width, height=48 * len(ranges), description=sentence(frame, optimum)
+    )
+
+
+def sentence(frame: pd.DataFrame, optimum: Mapping[str, Optimum]) -> str:
+    """The best setting, how sure that is, and the interval of each axis."""
+    top = frame.iloc[int(frame["delta"].argmax())]
+    weight, mean = optimum["aux_weight"], optimum["mask_mean"]
+    verdict = "It is" if top["wins"] >= SURE else "It cannot be told from others: it is"
+    return (
+        f"Best on all users: αk = {top['aux_weight']:g} with mask range {top['mask_low']:g} to "
+        f"{top['mask_high']:g}, {signed(top['delta'])} AUC to the base. {verdict} the best in "
+        f"{top['wins']:.0%} of the draws. 95% of the best settings have αk between "
+        f"{weight.low:g} and {weight.high:g} and mask a feature with a mean probability between "
+        f"{mean.low:g} and {mean.high:g}."
+    )
+
+
+def _bounds(frame: pd.DataFrame) -> list[tuple[float, float]]:
+    return list(zip(frame["mask_low"], frame["mask_high"], strict=True))
