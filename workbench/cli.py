@@ -1,4 +1,4 @@
-"""The command line: ``workbench data | train | compare``.
+"""The command line: ``workbench data | train | compare | table``.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 training
 failed, 2 input that cannot be used, 130 interrupted.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from workbench import __version__
-from workbench.commands import compare, data, train
+from workbench.commands import compare, data, table, train
 from workbench.errors import InputError, TrainingError
 
 
@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="workbench", description="Train and compare AdaF2M2 models.")
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (data, train, compare):
+    for module in (data, train, compare, table):
         module.add_parser(commands)
     return parser
 

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--from", dest="folder", metavar="DIR", help="where the raw files are")
     add("--split", choices=("default", "random", "time"))
     add("--split-seed", type=int, metavar="N")
-    add("--model", help="fm, youtube_dnn or dcn_v2")
+    add("--model", help="fm, youtube_dnn, dcn_v2, ...; a wrong name lists them all")
     add("--variant", help="base, mask, adapter or full")
     add("--k", type=int, help="augmented samples per sample")
     add("--alpha", type=float, help="weight of L_aux")
