@@ -111,10 +111,9 @@ def main() -> None:
         }
     )
     dataset = load(config.data)
-    base = config.model_copy(
-        update={"framework": config.framework.model_copy(update={"variant": "base"})}
-    )
-    base = ExperimentConfig.parse(base.model_dump())
+    values = config.model_dump()
+    values["framework"]["variant"] = "base"
+    base = ExperimentConfig.parse(values)
     rows, labels = flat_tensors(dataset)
     measures: dict[str, Callable[[], float]] = {
         "bare loop, samples/s": lambda: bare_loop(

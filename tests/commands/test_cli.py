@@ -58,6 +58,20 @@ def test_compare_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "+0.00%" in out
 
 
+def test_table_prints_markdown_and_writes_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(train(tmp_path, "--variant", "base", "--model", "fm")) == 0
+    capsys.readouterr()
+    out = tmp_path / "results" / "fm.json"
+    assert main(["table", str(tmp_path / "runs"), "--out", str(out), "--command", "how"]) == 0
+    printed = capsys.readouterr().out
+    (cell,) = json.loads(out.read_text())["cells"]
+    assert f"{cell['auc_mean']:.4f}" in printed
+    assert cell["command"] == "how"
+    assert "no finished run" in refused(capsys, ["table", str(tmp_path / "nothing")])
+
+
 def test_data_list_names_every_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list"]) == 0
     out = capsys.readouterr().out

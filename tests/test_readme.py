@@ -1,0 +1,56 @@
+"""What the README shows must be what the project does."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import workbench
+from workbench.cli import build_parser
+from workbench.insight.cells import markdown
+
+
+@pytest.fixture(scope="module")
+def readme(project_root: Path) -> str:
+    return (project_root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs(readme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(example, {})
+    printed = capsys.readouterr().out
+    assert "auc=0." in printed
+    assert "tensor(" in printed
+
+
+def test_the_package_example_runs() -> None:
+    result = doctest.testmod(workbench)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+def test_the_tables_are_the_committed_results(readme: str, project_root: Path) -> None:
+    tables = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", readme, re.DOTALL)
+    assert tables
+    for name, table in tables:
+        cells = json.loads((project_root / name).read_text(encoding="utf-8"))["cells"]
+        assert table == markdown(cells)
+
+
+def test_every_command_of_the_readme_parses(readme: str) -> None:
+    (block,) = re.findall(r"## Command line\n\n```\n(.*?)```", readme, re.DOTALL)
+    commands = [line.split("#")[0].split() for line in block.splitlines()]
+    assert len(commands) > 4
+    for name, *arguments in commands:
+        assert name == "workbench"
+        build_parser().parse_args([argument.replace("...", "") for argument in arguments])
+
+
+def test_every_picture_and_link_is_there(readme: str, project_root: Path) -> None:
+    places = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
+    assert len(places) > 3
+    assert [place for place in places if not (project_root / place).exists()] == []
