@@ -110,7 +110,7 @@ def begin() -> Profile:
     if chosen.device == "cpu":
         import torch
 
-        # One thread adds up in one order on every machine, and is as fast at this size.
+        # One thread adds up in one order, however many cores a machine has.
         torch.set_num_threads(1)
     if _one_of(WARNINGS_VARIABLE, ("default", "error")) == "error":
         # Those that a reader would see; the rest is for the authors of libraries.
