@@ -70,7 +70,9 @@ def csv(**frames: pd.DataFrame) -> None:
 def _csv(frame: pd.DataFrame, name: str) -> None:
     st.download_button(
         f"{name.replace('_', ' ')}.csv",
-        frame.to_csv(index=False).encode(),
+        # Written when it is asked for. A ready file would be fetched by every page that has the
+        # button, only to see that it is there.
+        lambda: frame.to_csv(index=False).encode(),
         file_name=f"{name}.csv",
         mime="text/csv",
         key=f"csv_{name}",

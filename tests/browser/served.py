@@ -39,6 +39,8 @@ FLAGS = (
 )
 # Streamlit asks for these below the page's own path first, before it finds them at the root.
 HARMLESS = re.compile(r"/_stcore/(health|host-config)$")
+# The browser's own doing: it drops what is under way when a page is reloaded or left.
+DROPPED = "net::ERR_ABORTED"
 
 
 @contextmanager
@@ -82,7 +84,14 @@ def watch(page: Page) -> list[str]:
     """Collect what goes wrong in a page: errors on the console, failed and refused requests."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            problems.append(f"{request.failure}: {request.url}")
+            if request.failure != DROPPED
+            else None
+        ),
+    )
     page.on(
         "response",
         lambda answer: (
