@@ -11,13 +11,15 @@ ARGS   ?=
 
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-SETS   := core app notebooks test dev
+SETS   := core app notebooks tune export test dev
 
 # What a set of packages contains besides its own: see the extras in pyproject.toml.
 contains_app       := core
 contains_notebooks := core
-contains_test      := core app notebooks
-contains_dev       := core app notebooks test
+contains_tune      := core
+contains_export    := core
+contains_test      := core app notebooks tune export
+contains_dev       := core app notebooks tune export test
 
 # With PYTHONDONTWRITEBYTECODE every start would compile torch and Streamlit again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,7 +36,7 @@ help: ## show this list
 	@echo "make TARGET [PYTHON=python3.12] [PORT=8600] [ARGS='...']"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{printf "  %-10s ", $$1; $$1 = ""; print}'
 
-install: $(STAMPS)/$(EXTRA) ## set up .venv with everything (EXTRA=core|app|notebooks|test|dev)
+install: $(STAMPS)/$(EXTRA) ## set up .venv with everything (EXTRA=core|app|notebooks|tune|export|test|dev)
 	@echo "Ready: $(VENV) holds the $(EXTRA) packages. Next: make app, or make test."
 
 app: $(STAMPS)/app ## open the app (PORT=, default 8501; ARGS= go to streamlit run)
