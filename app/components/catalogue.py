@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,26 @@ def read(folders: dict[str, Path]) -> Catalogue:
     ]
     entries.sort(key=lambda entry: entry.run.problem is not None)
     return Catalogue(tuple(entries), tuple(problems))
+
+
+def features(entry: Entry) -> list[str]:
+    """The names of the run's features, in the order of its vectors."""
+    return list(_layout(*entry.signature)[0])
+
+
+def largest_user(entry: Entry) -> int:
+    """The largest code of a user that the run knows."""
+    return _layout(*entry.signature)[1]
+
+
+@lru_cache(maxsize=256)
+def _layout(folder: str, changed: int) -> tuple[tuple[str, ...], int]:
+    # What is wrong with a run is said on the page that shows it.
+    try:
+        schema, layout = Run.read(Path(folder)).layout()
+    except InputError:
+        return (), 0
+    return tuple(layout.names), layout[schema.user].size - 1
 
 
 def _by_data(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -1,8 +1,9 @@
-"""What the reader has picked: runs, seeds and a range of user activity, on every page."""
+"""What the reader has picked on every page: runs, and a slice of activity x feature x user."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,15 @@ import streamlit as st
 from components import catalogue, state
 from components.catalogue import Catalogue, Entry
 from components.text import escaped
+from workbench.charts.words import feature_title
 from workbench.insight.buckets import ACTIVITY_EDGES
 
 NO_LIMIT = "no limit"
 STOPS = (*(str(edge) for edge in ACTIVITY_EDGES), NO_LIMIT)
 ACTIVITY = "activity"
+FEATURE = "feature"
+ALL_FEATURES = "all"
+USER = "user"
 _PICKED = "_picked"
 
 
@@ -51,6 +56,8 @@ class Picked:
         base, candidates: the picked runs, as they stand in the pickers; base is None without runs.
         all_seeds: whether the views show all seeds of the picked experiments.
         slice: of user activity.
+        feature: the feature that the reader looks at, None for all.
+        user: the code of the user that the reader looks at, None for nobody in particular.
     """
 
     catalogue: Catalogue
@@ -59,6 +66,8 @@ class Picked:
     candidates: tuple[Entry, ...]
     all_seeds: bool
     slice: Slice
+    feature: str | None = None
+    user: int | None = None
 
     @property
     def base_runs(self) -> list[Entry]:
@@ -93,7 +102,9 @@ def draw() -> Picked:
         data = _data(runs)
         labels = runs.labels(data)
         base, candidates, all_seeds = _runs(runs, data, labels)
-        choice = Picked(runs, labels, base, candidates, all_seeds, _slice())
+        choice = Picked(
+            runs, labels, base, candidates, all_seeds, _slice(), _feature(base), _user(base)
+        )
         _notes(runs)
     st.session_state[_PICKED] = choice
     return choice
@@ -121,6 +132,25 @@ def stops_around(low: float, high: float) -> tuple[str, str]:
     first = max(edge for edge in ACTIVITY_EDGES if edge <= max(low, 0))
     last = next((str(edge) for edge in ACTIVITY_EDGES if edge > high), NO_LIMIT)
     return str(first), last
+
+
+def take_feature(chart_key: str, features: Sequence[str]) -> None:
+    """Callback of a chart whose bars are features: a click on one makes it the feature of the app.
+
+    The chart needs a point selection named ``feature`` on the field ``feature``. Clicking it again
+    shows all features.
+    """
+    event: Any = st.session_state.get(chart_key)
+    points = (event or {}).get("selection", {}).get("feature", [])
+    chosen = points[0].get("feature") if points else None
+    if chosen in features:
+        same = st.session_state.get(FEATURE) == chosen
+        st.session_state[FEATURE] = ALL_FEATURES if same else chosen
+
+
+def take_user(code: int) -> None:
+    """Callback: this user is the one that every page looks at."""
+    st.session_state[USER] = str(code)
 
 
 def clear_slice() -> None:
@@ -220,6 +250,32 @@ def _slice() -> Slice:
     if not chosen.whole:
         st.button("All users", on_click=clear_slice, icon=":material/close:", type="tertiary")
     return chosen
+
+
+def _feature(base: Entry | None) -> str | None:
+    names = catalogue.features(base) if base else []
+    chosen = state.one(FEATURE, [ALL_FEATURES, *names])
+    st.selectbox(
+        "Feature",
+        [ALL_FEATURES, *names],
+        key=FEATURE,
+        format_func=lambda name: "All features" if name == ALL_FEATURES else feature_title(name),
+        help="Pages that show features show this one. A click on a feature in a chart sets it too.",
+    )
+    return None if chosen == ALL_FEATURES else chosen
+
+
+def _user(base: Entry | None) -> int | None:
+    largest = catalogue.largest_user(base) if base else 0
+    chosen = state.text(USER, lambda text: text.isdecimal() and 0 < int(text) <= largest)
+    st.text_input(
+        "User",
+        key=USER,
+        placeholder="anybody",
+        help=f"Code of a user in the data, 1 to {largest:,}. Pages that show one user show this "
+        "one; the page *What if this user ...?* searches for users.",
+    )
+    return int(chosen) if chosen else None
 
 
 def _notes(runs: Catalogue) -> None:

@@ -1,8 +1,9 @@
 """The view's state: one value per name, the same in the widget, on every page and in the URL.
 
 A page asks for a value before it draws the widget of the same key (`one`, `several`, `span`,
-`flag`); `publish` then writes all values of the page into the URL. The whole state stands there,
-defaults included, so that a copied link opens the same view even when runs are added later.
+`flag`, `number`, `numbers`, `text`); `publish` then writes all values of the page into the URL. The
+whole state stands there, defaults included, so that a copied link opens the same view even when
+runs are added later.
 
 The URL is read when it is not what was written last: a deep link, or the browser's Back button,
 which thereby undoes the last change. Streamlit's own ``bind="query-params"`` leaves defaults out of
@@ -11,12 +12,13 @@ the URL and cannot be seen by its test harness; that is why it is not used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 _MEMORY = "_state_memory"
 _PUBLISHED = "_state_published"
@@ -80,6 +82,32 @@ def flag(name: str, default: bool) -> bool:
     return _settle(name, default)
 
 
+def number(name: str, low: N, high: N, default: N) -> N:
+    """Settle a number between `low` and `high`; it is of the kind (int or float) of `default`."""
+    for values in _candidates(name):
+        found = _numbers(values, low, high, default)
+        if len(found) == 1:
+            return _settle(name, found[0])
+    return _settle(name, default)
+
+
+def numbers(name: str, low: N, high: N, default: tuple[N, N]) -> tuple[N, N]:
+    """Settle the two ends of a range of numbers."""
+    for values in _candidates(name):
+        found = _numbers(values, low, high, default[0])
+        if len(found) == 2:
+            return _settle(name, (min(found), max(found)))
+    return _settle(name, default)
+
+
+def text(name: str, allowed: Callable[[str], bool], default: str = "") -> str:
+    """Settle a typed text; one that is not allowed becomes the default."""
+    for values in _candidates(name):
+        if len(values) == 1 and (values[0] == "" or allowed(values[0])):
+            return _settle(name, values[0])
+    return _settle(name, default)
+
+
 def unknown(name: str, options: Sequence[str]) -> list[str]:
     """What the URL has just asked for but does not exist, for a note to the reader."""
     told = st.session_state.get(_TOLD, {}).get(name, [])
@@ -101,6 +129,15 @@ def _candidates(name: str) -> list[list[str]]:
     session = st.session_state
     found = [session[_TOLD].get(name), session.get(name), session[_MEMORY].get(name)]
     return [_texts(value) for value in found if value is not None]
+
+
+def _numbers(values: Sequence[str], low: N, high: N, like: N) -> list[N]:
+    """The texts as numbers; nothing where one of them is none, or lies outside."""
+    try:
+        found = [type(like)(value) for value in values]
+    except ValueError:
+        return []
+    return found if all(low <= value <= high for value in found) else []
 
 
 def _settle(name: str, value: T) -> T:

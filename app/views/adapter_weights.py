@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, notes, show, sidebar, state
+from components import compute, guide, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -18,7 +18,7 @@ TABS = ("By activity", "By activity and popularity", "Against the planted truth"
 
 def main() -> None:
     """Draw the page."""
-    st.title("How does the adapter weigh features as users become active?")
+    guide.title("adapter_weights")
     picked = sidebar.picked()
     entry = _run(picked)
     if entry is None:
@@ -84,6 +84,8 @@ def _quantity() -> Quantity:
 def _curves(entry: Entry, picked: Picked) -> None:
     quantity = _quantity()
     frame = compute.adapter_weights(entry, quantity)
+    if picked.feature is not None:
+        frame = frame[frame["feature"] == picked.feature]
     chosen = picked.slice.ends
     show.says(adapter_weights.sentence(frame, quantity=quantity, chosen=chosen))
     shared = adapter_weights.scales(frame, quantity)
@@ -103,8 +105,9 @@ def _curves(entry: Entry, picked: Picked) -> None:
         "weights",
         quantity,
         chosen,
+        picked.feature,
     )
-    show.panels(specs, f"weights_{quantity}")
+    show.panels(specs, f"weights_{quantity}_{picked.feature}")
     st.caption(
         "Line: median over users. Ribbon: middle half of the users. Upright bars: 95% bootstrap "
         "interval of the median, over users. Dashed: weight before training. Bottom strip: users "
@@ -116,9 +119,7 @@ def _curves(entry: Entry, picked: Picked) -> None:
 
 def _heatmap(entry: Entry, picked: Picked) -> None:
     quantity = _quantity()
-    features = list(dict.fromkeys(compute.adapter_weights(entry, quantity)["feature"]))
-    feature = str(state.one("feature", features))
-    st.selectbox("Feature", features, key="feature", format_func=words.feature_title, width=280)
+    feature = _feature(entry, picked, quantity)
     frame = compute.adapter_heatmap(entry, feature, quantity)
     start = entry.run.config.framework.weight_scale / 2 if quantity == "weight" else None
     show.says(adapter_heatmap.sentence(frame, feature=feature, quantity=quantity))
@@ -140,6 +141,16 @@ def _heatmap(entry: Entry, picked: Picked) -> None:
         "sidebar does not cut this figure."
     )
     show.csv(**{f"adapter_{quantity}_{feature}_heatmap": frame})
+
+
+def _feature(entry: Entry, picked: Picked, quantity: Quantity) -> str:
+    """The feature of the sidebar, or one that is picked here."""
+    features = list(dict.fromkeys(compute.adapter_weights(entry, quantity)["feature"]))
+    if picked.feature in features:
+        return picked.feature
+    feature = str(state.one("heat", features))
+    st.selectbox("Feature", features, key="heat", format_func=words.feature_title, width=280)
+    return feature
 
 
 def _planted(entry: Entry, picked: Picked) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from components import compute, notes, show, sidebar, state
+from components import compute, guide, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -18,7 +18,7 @@ MODES = {"delta": "Difference to the baseline", "absolute": "Absolute value"}
 
 def main() -> None:
     """Draw the page."""
-    st.title("What does masking do to AUC per activity bucket?")
+    guide.title("auc_by_bucket")
     picked = sidebar.picked()
     if picked.base is None:
         notes.no_runs(picked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, notes, show, sidebar, state
+from components import compute, guide, notes, show, sidebar, state
 from components.sidebar import Picked
 from components.text import escaped
 
@@ -13,14 +13,15 @@ from workbench.errors import InputError
 
 def main() -> None:
     """Draw the page."""
-    st.title("Do head users' ID embeddings grow larger?")
+    guide.title("id_norms")
     picked = sidebar.picked()
     if picked.base is None:
         notes.no_runs(picked)
         return
     features = compute.norm_features(picked.base)
     titles = {words.feature_title(feature): feature for feature in features}
-    state.one("id", list(titles))
+    mine = next((text for text, name in titles.items() if name == picked.feature), None)
+    state.one("id", list(titles), mine)
     for tab, feature in zip(
         st.tabs(list(titles), key="id", on_change="rerun"), titles.values(), strict=True
     ):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from components import compute, notes, show, sidebar
+from components import compute, notes, pages, show, sidebar
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
 
 from workbench.charts.names import name_of
 
-QUESTIONS = {
-    "adapter_weights": "How does the adapter weigh features as users become active?",
-    "id_norms": "Do head users' ID embeddings grow larger?",
-    "auc_by_bucket": "What does masking do to AUC per activity bucket?",
-}
+APP = Path(__file__).parents[1]
 ROWS_SHOWN = 30
 ICONS = {"finished": "✓", "running": "▶", "stopped": "■", "failed": "✗"}
 
@@ -35,8 +32,7 @@ hidden at random; the *state-aware adapter* gives each feature a weight from IDs
 Here you see what each of the two does, for which users, and how sure that is.
 """
     )
-    for page, question in QUESTIONS.items():
-        st.page_link(f"views/{page}.py", label=question, icon=":material/arrow_forward:")
+    _questions()
     st.header("Runs")
     if not picked.catalogue.entries:
         notes.no_runs(picked)
@@ -44,6 +40,18 @@ Here you see what each of the two does, for which users, and how sure that is.
     _table(picked)
     _attention(picked)
     _curves(picked)
+
+
+def _questions() -> None:
+    """Links to all pages, by group."""
+    stops = [page for page in pages.PAGES if page.group and (APP / page.file).exists()]
+    groups = list(dict.fromkeys(page.group for page in stops))
+    for column, group in zip(st.columns(2 if len(groups) > 1 else 1) * 2, groups, strict=False):
+        with column:
+            st.markdown(f"**{group}**")
+            for page in stops:
+                if page.group == group:
+                    st.page_link(page.file, label=page.question, icon=page.symbol)
 
 
 def _table(picked: Picked) -> None:

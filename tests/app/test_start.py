@@ -31,9 +31,13 @@ def test_start_lists_the_runs_with_their_numbers(store: Path, open_app: Any) -> 
     assert table["state"].str.endswith("finished").all()
 
 
-def test_start_links_to_the_three_questions(store: Path, open_app: Any) -> None:
-    links = open_app(store).get("page_link")
-    assert [link.proto.page for link in links] == ["adapter-weights", "id-norms", "auc-by-bucket"]
+def test_start_links_to_every_page(store: Path, open_app: Any) -> None:
+    from components.pages import PAGES
+
+    links = [link.proto.page for link in open_app(store).get("page_link")]
+    assert set(links) == {page.path for page in PAGES if page.path}
+    # The tour at the foot of the page starts with the first of them.
+    assert links[-1] == next(page.path for page in PAGES if page.path)
 
 
 def test_start_says_what_to_do_about_unfinished_runs(

@@ -28,6 +28,8 @@ def test_the_whole_state_stands_in_the_url(store: Path, open_app: Any) -> None:
         "runs": ["mask-s0", "adapter-s0", "full-s0"],
         "seeds": ["yes"],
         "activity": ["0", "no limit"],
+        "feature": ["all"],
+        "user": [""],
         "metric": ["auc"],
         "mode": ["delta"],
     }
@@ -40,6 +42,8 @@ def test_a_link_opens_the_view_it_was_copied_from(store: Path, open_app: Any) ->
         "runs": ["full-s1", "base-s1"],
         "seeds": "no",
         "activity": ["3", "100"],
+        "feature": "item_id",
+        "user": "7",
         "metric": "uauc",
         "mode": "absolute",
     }
@@ -167,3 +171,16 @@ def test_two_folders_with_runs_of_one_name(store: Path, tmp_path: Path, open_app
     assert app.multiselect(key="folders").value == [str(store), str(tmp_path)]
     app.multiselect(key="folders").set_value([str(tmp_path)]).run()
     assert set(app.dataframe[0].value["run"]) == {"full-s0"}
+
+
+def test_a_feature_of_the_sidebar_is_shown_alone(store: Path, open_app: Any, specs: Any) -> None:
+    app = open_app(store, page="adapter_weights", feature="item_id")
+    (panel,) = specs(app)
+    assert panel["title"]["text"] == "Item ID"
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "99999999", "1e3", "<b>", "1 2"])
+def test_a_user_who_is_not_there_is_nobody(asked: str, store: Path, open_app: Any) -> None:
+    app = open_app(store, page="id_norms", user=asked)
+    assert app.text_input(key="user").value == ""
+    assert url(app)["user"] == [""]
