@@ -11,10 +11,30 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from workbench.errors import InputError, first_problem
 
 CONFIG_VERSION: Final = 1
+
+_LATER_SWITCHES: Final = {
+    "data": ("change",),
+    "framework": (
+        "mask_id_range",
+        "alpha_schedule",
+        "alpha_epochs",
+        "adapter_start",
+        "cold_states",
+    ),
+    "training": (
+        "embedding_lr",
+        "embedding_weight_decay",
+        "adapter_lr",
+        "adapter_weight_decay",
+        "embedding_eps",
+        "changes",
+    ),
+}
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -51,18 +71,37 @@ class PlantedConfig(_Section):
     # 200k rows train in seconds on two cores and still leave 40k test rows.
     rows: int = Field(default=200_000, ge=100, le=1_000_000_000)
     # Mean impressions per user and per item; with the tails below most users have a handful.
-    rows_per_user: Positive = 25.0
-    rows_per_item: Positive = 100.0
+    rows_per_user: Annotated[float, Field(ge=0.1, le=1e9)] = 25.0
+    rows_per_item: Annotated[float, Field(ge=0.1, le=1e9)] = 100.0
     # Standard deviation of log activity. 2.486 makes the top 5% of users hold 80% of the samples:
     # the share of a log-normal's top q is Phi(sigma - z_q), and 0.8416 + 1.645 = 2.486. Nobody
     # holds more than 1% of them; the excess goes to the rest of the top 5%.
-    user_tail: NonNegative = 2.486
-    item_tail: NonNegative = 1.8
+    user_tail: Annotated[float, Field(ge=0, le=20)] = 2.486
+    item_tail: Annotated[float, Field(ge=0, le=20)] = 1.8
     # Share of labels flipped by noise that no feature can see (a phone call during a video).
     flipped: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
     # Share of the preference variance that only the ID can know (the rest: meta features).
     private_share: Share = 0.5
     days: int = Field(default=30, ge=1, le=3650)
+    seed: int = Field(default=0, ge=0)
+
+
+class ChangeConfig(_Section):
+    """What is done to the data on purpose, to see where a method helps; nothing by default.
+
+    The test rows and their labels stay as they are, so that their scores compare.
+    """
+
+    # Share of the labels of training and validation rows that are turned around.
+    flipped: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    # Embedding rows that the values of an ID feature share by hashing; None: a row for each value.
+    id_buckets: int | None = Field(default=None, ge=1)
+    # Training rows left to a user whose history is cut. Such users are divided evenly among the
+    # lengths; 0 makes a user unseen. Validation and test rows stay.
+    history: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    # Share of the users whose history is cut; the others keep theirs, as in a running system.
+    history_share: Share = 0.5
+    # Draws the labels, the hash and the users.
     seed: int = Field(default=0, ge=0)
 
 
@@ -73,13 +112,15 @@ class DataConfig(_Section):
     source: str = "planted"
     # Where the raw files are; the planted world needs none.
     folder: str | None = None
-    # "default" is the source's own protocol: random for planted and MovieLens, by time for KuaiRand
-    split: Literal["default", "random", "time"] = "default"
+    # "default" is the source's own protocol: random for planted and MovieLens, by time for
+    # KuaiRand; "users" and "items" test on users (or items) without any training row.
+    split: Literal["default", "random", "time", "users", "items"] = "default"
     # The paper's 6:2:2.
     ratios: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
     # Not the training seed: runs of several seeds share their test rows and can be paired.
     split_seed: int = Field(default=0, ge=0)
     planted: PlantedConfig = PlantedConfig()
+    change: ChangeConfig = ChangeConfig()
 
     @model_validator(mode="after")
     def _ratios_sum_to_one(self) -> DataConfig:
@@ -103,6 +144,32 @@ class ModelConfig(_Section):
     options: dict[str, Any] = {}
 
 
+class ColdStatesConfig(_Section):
+    """Simulated cold states, an extension: the paper has nothing of it. See `nn.cold_states`."""
+
+    # Share of the training samples whose user is shown as one with a short history and,
+    # independently, of those whose item is; 0 switches the extension off.
+    share: Share = 0.0
+    # Who has cold states. What is shown cold is lost to its own embedding, so name only whom the
+    # product meets cold.
+    sides: tuple[Literal["user", "item"], ...] = ("user", "item")
+    # What the samples with cold states train. "all": everything, in the place of the samples that
+    # they are made of. "adapter": the adapter alone, which then learns from nothing else, beside
+    # all samples; it is so taught by rows only that the shown embedding has not learned.
+    trains: Literal["all", "adapter"] = "all"
+    # Training rows of the histories that are simulated; every user and item stands for one of them,
+    # drawn evenly among those shorter than its own. 0 is `[MASK]_i` with counts of zero.
+    histories: tuple[Annotated[int, Field(ge=0, le=1000)], ...] = (0, 1, 2, 5, 10)
+
+    @model_validator(mode="after")
+    def _usable(self) -> ColdStatesConfig:
+        if not self.sides or len(set(self.sides)) < len(self.sides):
+            raise ValueError(f"sides = {self.sides}: name user, item or both, each once")
+        if not self.histories:
+            raise ValueError("histories is empty: name at least one number of rows, such as 0")
+        return self
+
+
 class FrameworkConfig(_Section):
     """The feature mask and the state-aware adapter, with every point the paper leaves open."""
 
@@ -113,6 +180,12 @@ class FrameworkConfig(_Section):
     alpha: NonNegative = 0.2
     # U[beta, gamma] of the masking probability p, the paper's 0.1 and 0.5.
     mask_range: tuple[Share, Share] = (0.1, 0.5)
+    # U[beta, gamma] of ID features, where it differs; None: that of all features, as in the paper.
+    mask_id_range: tuple[Share, Share] | None = None
+    # The paper's alpha is constant. "warmup" raises it over the first alpha_epochs epochs, from
+    # alpha / alpha_epochs in the first to alpha; "decay" lowers it by as much each epoch, to 0.
+    alpha_schedule: Literal["constant", "warmup", "decay"] = "constant"
+    alpha_epochs: int = Field(default=5, ge=1, le=100_000)
     # Equation (3) sums over k, so the auxiliary weight grows as alpha * k; "mean" divides by k.
     aux_reduction: Literal["sum", "mean"] = "sum"
     # r_ID, r_norm, r_count; each can be left out.
@@ -123,16 +196,29 @@ class FrameworkConfig(_Section):
     detach_state: bool = True
     # Multiplies the sigmoid: 1.0 is the paper's, 2.0 starts the model at weight 1 instead of 0.5.
     weight_scale: Positive = 1.0
+    # The weight that every feature starts with, below weight_scale; None: the sigmoid's middle,
+    # weight_scale / 2. The paper names no start.
+    adapter_start: Positive | None = None
     # True follows section 3.4 (L_main trains the embeddings), False section 3.3 (only L_aux does).
     main_grad_to_embeddings: bool = True
     # Hidden layers of the weight generator h(.).
     adapter_hidden: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (64,)
+    # Beyond the paper, for every variant, off by default.
+    cold_states: ColdStatesConfig = ColdStatesConfig()
 
     @model_validator(mode="after")
     def _usable(self) -> FrameworkConfig:
-        low, high = self.mask_range
-        if low > high:
-            raise ValueError(f"mask_range = {low} {high}: LOW must not be above HIGH")
+        for name, bounds in (
+            ("mask_range", self.mask_range),
+            ("mask_id_range", self.mask_id_range),
+        ):
+            if bounds is not None and bounds[0] > bounds[1]:
+                raise ValueError(f"{name} = {bounds[0]} {bounds[1]}: LOW must not be above HIGH")
+        if self.adapter_start is not None and self.adapter_start >= self.weight_scale:
+            raise ValueError(
+                f"adapter_start = {self.adapter_start} with weight_scale = {self.weight_scale}: "
+                "a weight must start below weight_scale"
+            )
         if self.variant.has_mask and self.k == 0:
             raise ValueError(f"k = 0 with variant {self.variant.value}: k must be at least 1")
         if self.variant.has_adapter and not self.signals:
@@ -145,7 +231,26 @@ class FrameworkConfig(_Section):
                 "main_grad_to_embeddings = false needs the mask and alpha > 0: "
                 "nothing else would train the embeddings"
             )
+        cold = self.cold_states
+        if cold.share > 0 and cold.trains == "adapter" and not self.variant.has_adapter:
+            raise ValueError(
+                f"cold_states.trains = 'adapter' with variant {self.variant.value}: "
+                "only adapter and full have one"
+            )
+        if not self.main_grad_to_embeddings and self.cold_states.share > 0:
+            raise ValueError(
+                "cold_states.share above 0 needs main_grad_to_embeddings = true: L_main trains the "
+                "shadow embeddings"
+            )
         return self
+
+    def alpha_at(self, epoch: int) -> float:
+        """alpha of an epoch, counted from 0."""
+        if self.alpha_schedule == "warmup":
+            return self.alpha * min(1.0, (epoch + 1) / self.alpha_epochs)
+        if self.alpha_schedule == "decay":
+            return self.alpha * max(0.0, 1.0 - epoch / self.alpha_epochs)
+        return self.alpha
 
     @property
     def effective_aux_weight(self) -> float:
@@ -155,12 +260,41 @@ class FrameworkConfig(_Section):
         return self.alpha * (self.k if self.aux_reduction == "sum" else 1)
 
 
+class SettingChange(_Section):
+    """A setting that is moved while a model trains, as the live lab does; None leaves it."""
+
+    # Before step `step` (from 0 on) of epoch `epoch` (from 1 on).
+    epoch: int = Field(ge=1)
+    step: int = Field(ge=0)
+    # Every learning rate is multiplied by lr / training.lr, also those that have one of their own.
+    lr: Positive | None = None
+    alpha: NonNegative | None = None
+    mask_range: tuple[Share, Share] | None = None
+
+    @model_validator(mode="after")
+    def _usable(self) -> SettingChange:
+        if self.mask_range is not None and self.mask_range[0] > self.mask_range[1]:
+            low, high = self.mask_range
+            raise ValueError(f"mask_range = {low} {high}: LOW must not be above HIGH")
+        return self
+
+
 class TrainingConfig(_Section):
     """Optimisation and stopping."""
 
     lr: Positive = 0.001
     # L2 added to the gradient (Adam, not AdamW), as the published MovieLens results do.
     weight_decay: NonNegative = 1e-5
+    # The same for the embeddings and for the adapter alone; None: as everything else. The paper
+    # has one learning rate for all.
+    embedding_lr: Positive | None = None
+    embedding_weight_decay: NonNegative | None = None
+    adapter_lr: Positive | None = None
+    adapter_weight_decay: NonNegative | None = None
+    # Adam's epsilon for the embeddings. Adam divides by the size of recent gradients, so a value
+    # seen in one row an epoch moves as far as one seen in every batch; an epsilon near the size of
+    # a row's gradient (1e-5 to 1e-4 at batch 2048) lets rare values move less. 1e-8 is Adam's own.
+    embedding_eps: Positive = 1e-8
     batch_size: int = Field(default=2048, ge=1, le=10_000_000)
     # An upper bound: early stopping ends most runs long before (FM on MovieLens-1M needs about 40).
     epochs: int = Field(default=100, ge=1, le=100_000)
@@ -173,7 +307,17 @@ class TrainingConfig(_Section):
     device: str = "auto"
     # Steps between two readings of the loss: the only moments the host waits for the device.
     log_every: int = Field(default=50, ge=1)
-    eval_batch_size: int = Field(default=16_384, ge=1)
+    eval_batch_size: int = Field(default=16_384, ge=1, le=10_000_000)
+    # What was moved while the model trained, in order. A run that was steered by hand can thereby
+    # be repeated from its config to the bit, and never passes for one that was not.
+    changes: tuple[SettingChange, ...] = ()
+
+    @model_validator(mode="after")
+    def _changes_in_order(self) -> TrainingConfig:
+        places = [(change.epoch, change.step) for change in self.changes]
+        if places != sorted(set(places)):
+            raise ValueError(f"changes at {places}: must be in order, one at each step")
+        return self
 
 
 class DropoutNetConfig(_Section):
@@ -260,7 +404,23 @@ class ExperimentConfig(_Section):
                 f"rival.name = '{self.rival.name}' with framework.variant = "
                 f"'{self.framework.variant.value}': a rival needs variant 'base'"
             )
+        cold = self.framework.cold_states.share > 0
+        if cold and self.rival.name != "none":
+            raise ValueError(
+                f"framework.cold_states.share above 0 with rival.name = '{self.rival.name}': "
+                "only the framework's own variants simulate cold states"
+            )
+        if cold and self.training.order == "time":
+            raise ValueError(
+                "framework.cold_states.share above 0 with training.order = 'time': a history is "
+                "learned over shuffled epochs; allowed: 'shuffled'"
+            )
         return self
+
+    @property
+    def method(self) -> str:
+        """What is trained: the rival's name, or else the variant."""
+        return self.framework.variant.value if self.rival.name == "none" else self.rival.name
 
     @property
     def weighs_features(self) -> bool:
@@ -282,9 +442,14 @@ class ExperimentConfig(_Section):
             InputError: an unknown key or a value that is not allowed, named with its place.
         """
         try:
-            return cls.model_validate(values)
+            config = cls.model_validate(values)
+            config.to_json()
         except ValidationError as error:
             raise first_problem(error, place) from None
+        except PydanticSerializationError:
+            # Half of a surrogate pair, for example: it could not be kept in the run's config.json.
+            raise InputError(f"{place}: holds a value that cannot be written as JSON") from None
+        return config
 
     @classmethod
     def from_json(cls, text: str, place: str) -> ExperimentConfig:
@@ -319,6 +484,12 @@ class ExperimentConfig(_Section):
         values["data"].pop("folder")
         for key in ("device", "log_every"):
             values["training"].pop(key)
+        # Switches that came later change nothing while they are off: older runs keep their group.
+        for section, keys in _LATER_SWITCHES.items():
+            default = type(getattr(self, section))().model_dump(mode="json")
+            for key in keys:
+                if values[section][key] == default[key]:
+                    values[section].pop(key)
         if not with_seed:
             values["training"].pop("seed")
         # A rival that is not trained changes nothing.

@@ -161,3 +161,19 @@ def test_moments_travel_with_the_weights(vectors: Tensor, counts: Tensor) -> Non
     target = StateAwareAdapter(FEATURES, DIM, IDS, torch.zeros(3), torch.ones(3))
     target.load_state_dict(source.state_dict())
     assert torch.equal(target(vectors, counts), source(vectors, counts))
+
+
+@pytest.mark.parametrize(("scale", "start"), [(1.0, 0.9), (2.0, 1.0), (2.0, 0.25)])
+def test_every_weight_starts_where_it_is_told(
+    vectors: Tensor, counts: Tensor, scale: float, start: float
+) -> None:
+    weights = adapter_of(weight_scale=scale, start=start)(vectors, counts)
+    torch.testing.assert_close(weights, torch.full((6, FEATURES), start))
+
+
+def test_the_middle_is_the_start_without_one(vectors: Tensor, counts: Tensor) -> None:
+    """To the bit: no bias is touched."""
+    adapter = adapter_of(weight_scale=2.0)
+    assert torch.equal(adapter(vectors, counts), torch.ones(6, FEATURES))
+    for name, value in adapter_of(weight_scale=2.0, start=1.0).state_dict().items():
+        assert torch.equal(value, adapter.state_dict()[name]), name

@@ -160,6 +160,38 @@ class TestLosses:
         assert losses.auxiliary.item() == pytest.approx(expected, rel=1e-5)
 
 
+class TestAlphaSchedule:
+    @pytest.mark.parametrize(
+        ("schedule", "expected"),
+        [
+            ("constant", [0.8, 0.8, 0.8, 0.8, 0.8, 0.8]),
+            ("warmup", [0.2, 0.4, 0.6, 0.8, 0.8, 0.8]),
+            ("decay", [0.8, 0.6, 0.4, 0.2, 0.0, 0.0]),
+        ],
+    )
+    def test_alpha_over_the_epochs(self, schedule: str, expected: list[float]) -> None:
+        model = model_of("full", alpha=0.8, alpha_schedule=schedule, alpha_epochs=4)
+        plain = losses_of(model_of("full", alpha=0.8), BATCH)
+        for epoch, alpha in enumerate(expected):
+            model.epoch = epoch
+            losses = losses_of(model, BATCH)
+            assert model.config.alpha_at(epoch) == pytest.approx(alpha)
+            assert torch.equal(losses.main, plain.main)
+            if alpha:
+                assert torch.equal(losses.auxiliary, plain.auxiliary)
+            expected_total = plain.main + alpha * losses.auxiliary
+            torch.testing.assert_close(losses.total, expected_total)
+
+    def test_an_epoch_with_alpha_zero_draws_nothing(self) -> None:
+        model = model_of("full", alpha_schedule="decay", alpha_epochs=2)
+        model.epoch = 2
+        masks = torch.Generator().manual_seed(0)
+        before = masks.get_state()
+        losses = model.losses(BATCH, masks)
+        assert torch.equal(masks.get_state(), before)
+        assert torch.equal(losses.total, losses.main)
+
+
 class TestExplain:
     def test_weights_norms_and_contributions(self) -> None:
         model = model_of("full").eval()

@@ -131,3 +131,36 @@ def test_gradient_flows_to_what_each_copy_shows(vectors: Tensor, mask_vectors: T
 def test_small_batches(batch: int, mask_vectors: Tensor) -> None:
     copies = FeatureMask(2, (0.1, 0.5))(torch.zeros(batch, 6, 4), mask_vectors, seeded(0))
     assert copies.shape == (2, batch, 6, 4)
+
+
+class TestIdRange:
+    """A range of their own for ID features: a deviation from the paper."""
+
+    IDS = torch.tensor([True, False, False, True])
+
+    def test_each_kind_has_its_own_rate(self) -> None:
+        layer = FeatureMask(4, (0.1, 0.5), self.IDS, (0.6, 0.8))
+        p, mask = layer.sample(25_000, 4, CPU, seeded(0))
+        assert p.shape == (4, 25_000, 4)
+        for feature, (low, high) in enumerate(((0.6, 0.8), (0.1, 0.5), (0.1, 0.5), (0.6, 0.8))):
+            column = p[:, :, feature]
+            assert low <= column.min() < column.max() <= high
+            mean = (low + high) / 2
+            share = mask[:, :, feature].double().mean().item()
+            assert share == pytest.approx(mean, abs=4 * (mean * (1 - mean) / 100_000) ** 0.5)
+        # One draw decides both: p lies as far between the one pair of bounds as the other.
+        torch.testing.assert_close((p[..., 0] - 0.6) / 0.2, (p[..., 1] - 0.1) / 0.4)
+
+    def test_only_ids(self, vectors: Tensor, mask_vectors: Tensor) -> None:
+        ids = torch.tensor([True, False, False, False, True, False])
+        copies = FeatureMask(2, (0.0, 0.0), ids, (1.0, 1.0))(vectors, mask_vectors, seeded(0))
+        expected = torch.where(ids.view(-1, 1), mask_vectors, vectors)
+        assert torch.equal(copies, expected.expand(2, 50, 6, 4))
+
+    def test_none_is_the_paper_to_the_bit(self, vectors: Tensor, mask_vectors: Tensor) -> None:
+        ids = torch.ones(6, dtype=torch.bool)
+        plain = FeatureMask(3, (0.1, 0.5))(vectors, mask_vectors, seeded(5))
+        without = FeatureMask(3, (0.1, 0.5), ids)(vectors, mask_vectors, seeded(5))
+        same = FeatureMask(3, (0.1, 0.5), ids, (0.1, 0.5))(vectors, mask_vectors, seeded(5))
+        assert torch.equal(without, plain)
+        assert torch.equal(same, plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -24,7 +25,7 @@ class StateAwareAdapter(nn.Module):
     - r_norm: their norms, with log, sqrt and square.
     - r_count: interaction counts as standardised log(1 + count).
 
-    The output layer starts at zero, so every weight starts at ``weight_scale / 2``.
+    The output layer starts at zero but for its bias, so every weight starts at ``start``.
 
     Args:
         features: number of features n.
@@ -35,6 +36,8 @@ class StateAwareAdapter(nn.Module):
         hidden: widths of the hidden layers of h.
         weight_scale: multiplies the sigmoid; 1 is the paper's.
         detach_state: whether the embeddings get no gradient through the adapter's input.
+        start: every weight before training, above 0 and below `weight_scale`; None: the sigmoid's
+            middle, ``weight_scale / 2``. The paper names no start.
     """
 
     count_mean: Tensor
@@ -53,6 +56,7 @@ class StateAwareAdapter(nn.Module):
         hidden: Sequence[int] = (64,),
         weight_scale: float = 1.0,
         detach_state: bool = True,
+        start: float | None = None,
     ) -> None:
         super().__init__()
         self.signals = tuple(signals)
@@ -77,6 +81,8 @@ class StateAwareAdapter(nn.Module):
             width = size
         output = linear(width, features)
         nn.init.zeros_(output.weight)
+        if start is not None:
+            nn.init.constant_(output.bias, math.log(start / (weight_scale - start)))
         self.h = nn.Sequential(*layers, output)
 
     def state(self, vectors: Tensor, counts: Tensor) -> Tensor:

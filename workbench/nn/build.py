@@ -8,8 +8,10 @@ from torch import Tensor
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
 from workbench.errors import InputError
+from workbench.memory import check_fits
 from workbench.models import model_class
 from workbench.models.base import FeatureLayout
+from workbench.nn.cold_states import ColdStates
 from workbench.nn.embedding import FeatureEmbedding
 from workbench.nn.framework import AdaF2M2
 from workbench.rivals import RIVALS, Rival
@@ -36,11 +38,13 @@ def build_model(
             the schema's order; None for a model whose weights are loaded afterwards.
 
     Raises:
-        InputError: an unknown model, option or state count, or more tasks than labels.
+        InputError: an unknown model, option or state count, more tasks than labels, or a model that
+            is larger than the memory.
     """
     kind = model_class(config.model.name)
     options = kind.check_options(config.model.name, config.model.options)
     positions = _count_positions(config, schema, default_counts)
+    _check_memory(config, layout)
     mean, std = log_counts or (torch.zeros(len(schema.counts)), torch.ones(len(schema.counts)))
     # The caller's own random state is left as it was.
     with torch.random.fork_rng(devices=[]):
@@ -55,14 +59,36 @@ def build_model(
             )
         if config.rival.name != "none":
             return RIVALS[config.rival.name](embedding, base, config, schema)
-        return AdaF2M2(
+        model = AdaF2M2(
             embedding, base, config.framework, positions, mean[positions], std[positions]
         )
+        if config.framework.cold_states.share > 0:
+            model.cold_states = ColdStates(schema, embedding, config.framework.cold_states)
+        return model
+
+
+def _check_memory(config: ExperimentConfig, layout: TableLayout) -> None:
+    """Add the sizes up before a number is made: a config may ask for anything.
+
+    Raises:
+        InputError: the model alone is larger than the memory.
+    """
+    kind = model_class(config.model.name)
+    options = kind.check_options(config.model.name, config.model.options)
+    dim = config.model.dim + kind.extra_entries(options, config.model.dim)
+    with torch.device("meta"):
+        base = kind(FeatureLayout.of(layout, dim), options)
+    numbers = layout.rows * dim + sum(parameter.numel() for parameter in base.parameters())
+    check_fits(
+        4 * numbers,
+        f"model '{config.model.name}' with {layout.rows:,} embedding rows of {dim} numbers",
+        "lower model.dim or the sizes in model.options",
+    )
 
 
 def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
     """`build_model` with what the model takes from the data: the state counts' moments over the
-    training rows, and what a rival learns before the first step.
+    training rows, what a rival learns before the first step, and simulated histories.
 
     Raises:
         InputError: as `build_model`.
@@ -76,6 +102,8 @@ def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
     )
     if isinstance(model, Rival):
         model.prepare(dataset)
+    if model.cold_states is not None:
+        model.cold_states.prepare(dataset, config.training.seed)
     return model
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from workbench.config import FrameworkConfig
 from workbench.data.dataset import Batch
 from workbench.nn.adapter import StateAwareAdapter
+from workbench.nn.cold_states import ColdStates
 from workbench.nn.embedding import FeatureEmbedding
-from workbench.nn.layers import running_statistics_kept
+from workbench.nn.layers import parameters_kept, running_statistics_kept
 from workbench.nn.mask import FeatureMask
+from workbench.nn.shadows import Simulated, joined
 
 
 class Losses(NamedTuple):
@@ -48,12 +50,17 @@ class AdaF2M2(nn.Module):
     - mask: base plus alpha L_aux, equation (3), over k masked copies.
     - full: adapter plus alpha L_aux. The masked copies bypass the adapter.
 
+    Beyond the paper, `cold_states` (None unless switched on) shows L_main simulated cold states.
+
     Args:
         embedding: rows -> vectors.
         base: vectors [batch, feature, dim] -> logit [batch] or [batch, task].
         config: variant, k, alpha, mask range and the switches the paper leaves open.
         count_positions: columns of ``Batch.counts`` that the adapter sees.
         count_mean, count_std: [count], of log(1 + count) over training rows, for those columns.
+
+    Attributes:
+        epoch: of training, from 0; set by the trainer, read by alpha's schedule.
     """
 
     count_positions: Tensor
@@ -74,8 +81,11 @@ class AdaF2M2(nn.Module):
         self.register_buffer("count_positions", count_positions.clone(), persistent=False)
         self.mask: FeatureMask | None = None
         self.adapter: StateAwareAdapter | None = None
+        self.cold_states: ColdStates | None = None
+        self.epoch = 0
         if config.variant.has_mask:
-            self.mask = FeatureMask(config.k, config.mask_range)
+            ids = torch.tensor([slot.is_id for slot in embedding.layout.slots])
+            self.mask = FeatureMask(config.k, config.mask_range, ids, config.mask_id_range)
         if config.variant.has_adapter:
             slots = embedding.layout.slots
             self.adapter = StateAwareAdapter(
@@ -88,6 +98,7 @@ class AdaF2M2(nn.Module):
                 hidden=config.adapter_hidden,
                 weight_scale=config.weight_scale,
                 detach_state=config.detach_state,
+                start=config.adapter_start,
             )
 
     def forward(self, batch: Batch) -> Tensor:
@@ -96,7 +107,9 @@ class AdaF2M2(nn.Module):
 
     def serve(self, vectors: Tensor, counts: Tensor) -> Tensor:
         """From vectors [batch, feature, dim] and all raw counts [batch, count] to the logit."""
-        weights = self.weights(vectors, counts)
+        return self._logit(vectors, self.weights(vectors, counts))
+
+    def _logit(self, vectors: Tensor, weights: Tensor | None) -> Tensor:
         if weights is not None:
             vectors = vectors * weights.unsqueeze(-1)
         logit: Tensor = self.base(vectors)
@@ -117,18 +130,52 @@ class AdaF2M2(nn.Module):
             batch: samples with labels.
             generator: draws the masks, on the batch's device.
         """
-        masked = self.mask is not None and self.config.alpha > 0
-        if masked:
+        alpha = self.config.alpha_at(self.epoch)
+        if self.mask is not None and alpha > 0:
             vectors, mask_vectors = self.embedding.with_masks(batch.rows)
         else:
             # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
             vectors, mask_vectors = self.embedding(batch.rows), None
-        main_vectors = vectors if self.config.main_grad_to_embeddings else vectors.detach()
-        main = task_loss(self.serve(main_vectors, batch.counts), batch.labels)
+        main = self._main(batch, vectors, generator)
         if mask_vectors is None:
             return Losses(main, torch.zeros_like(main), main)
         auxiliary = self._auxiliary(vectors, mask_vectors, batch.labels, generator)
-        return Losses(main, auxiliary, main + self.config.alpha * auxiliary)
+        return Losses(main, auxiliary, main + alpha * auxiliary)
+
+    def _main(self, batch: Batch, vectors: Tensor, generator: torch.Generator | None) -> Tensor:
+        """L_main, equation (6), on the serving path."""
+        if not self.config.main_grad_to_embeddings:
+            vectors = vectors.detach()
+        if self.cold_states is None:
+            return task_loss(self.serve(vectors, batch.counts), batch.labels)
+        seen, support = self.cold_states(batch, vectors, self.embedding, generator)
+        if self.config.cold_states.trains == "all":
+            seen = joined((seen, support))
+            return task_loss(self.serve(seen.vectors, seen.counts), seen.labels)
+        return self._main_apart(batch, vectors, seen, support)
+
+    def _main_apart(
+        self, batch: Batch, vectors: Tensor, seen: Simulated, support: Simulated
+    ) -> Tensor:
+        """L_main where the samples train all but the adapter, query rows the adapter alone and
+        support rows the shadows alone; each row counts the same.
+        """
+        logit = self._logit(vectors, self._detached_weights(vectors, batch.counts))
+        main = task_loss(logit, batch.labels)
+        query = [part[seen.shown] for part in seen]
+        with parameters_kept(self.base):
+            if len(query[0]):
+                loss = task_loss(self.serve(query[0].detach(), query[1]), query[2])
+                main = main + loss * (len(query[0]) / len(batch))
+            if len(support.labels):
+                weights = self._detached_weights(support.vectors, support.counts)
+                loss = task_loss(self._logit(support.vectors, weights), support.labels)
+                main = main + loss * (len(support.labels) / len(batch))
+        return main
+
+    def _detached_weights(self, vectors: Tensor, counts: Tensor) -> Tensor | None:
+        weights = self.weights(vectors, counts)
+        return None if weights is None else weights.detach()
 
     def _auxiliary(
         self,

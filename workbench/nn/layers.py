@@ -46,3 +46,20 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, tracked in zip(norms, before, strict=True):
             norm.track_running_stats = tracked
+
+
+@contextmanager
+def parameters_kept(module: nn.Module) -> Iterator[None]:
+    """What is computed within this context does not train the module, gradients pass through it.
+
+    Its batch norms normalise by the batch and leave their running statistics.
+    """
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        with running_statistics_kept(module):
+            yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

@@ -15,12 +15,25 @@ class FeatureMask(nn.Module):
     Args:
         k: augmented samples per sample.
         mask_range: beta and gamma, the bounds of p.
+        ids: bool [feature], True for ID features.
+        id_range: bounds of p for ID features, a deviation from the paper; None: the same for all.
+            p of a copy is then as far between the one pair of bounds as between the other.
     """
 
-    def __init__(self, k: int, mask_range: tuple[float, float]) -> None:
+    ids: Tensor | None
+
+    def __init__(
+        self,
+        k: int,
+        mask_range: tuple[float, float],
+        ids: Tensor | None = None,
+        id_range: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__()
         self.k = k
         self.low, self.high = mask_range
+        self.id_low, self.id_high = mask_range if id_range is None else id_range
+        self.register_buffer("ids", None if id_range is None else ids, persistent=False)
 
     def sample(
         self,
@@ -32,11 +45,14 @@ class FeatureMask(nn.Module):
         """Draw a mask.
 
         Returns:
-            p: float [k, batch, 1], the masking probability of each augmented sample.
+            p: float [k, batch, 1], the masking probability of each augmented sample; with a range
+                of their own for IDs [k, batch, feature].
             mask: bool [k, batch, feature], True where the feature is replaced.
         """
-        p = torch.rand(self.k, batch, 1, device=device, generator=generator)
-        p = self.low + (self.high - self.low) * p
+        u = torch.rand(self.k, batch, 1, device=device, generator=generator)
+        p = self.low + (self.high - self.low) * u
+        if self.ids is not None:
+            p = torch.where(self.ids, self.id_low + (self.id_high - self.id_low) * u, p)
         draws = torch.rand(self.k, batch, features, device=device, generator=generator)
         return p, draws < p
 
