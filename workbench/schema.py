@@ -171,11 +171,11 @@ class FeatureSlot(_Frozen):
     kind: Kind
     side: Side
     is_id: bool
-    mask_row: int
-    offset: int
-    size: int
-    start: int
-    stop: int
+    mask_row: int = Field(ge=1, lt=2**40)
+    offset: int = Field(ge=1, lt=2**40)
+    size: int = Field(ge=1, lt=2**40)
+    start: int = Field(ge=0, lt=2**31)
+    stop: int = Field(ge=1, lt=2**31)
 
 
 class TableLayout(_Frozen):

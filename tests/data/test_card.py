@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.data.card import head_share
+from tests.data.tiny import SPLITS, tiny_raw
+from workbench.config import DataConfig
+from workbench.data.card import ACTIVITY_EDGES, activity_buckets, head_share
+from workbench.data.encode import build_dataset
+from workbench.insight import buckets
 
 
 def test_head_share_by_hand() -> None:
@@ -11,3 +15,43 @@ def test_head_share_by_hand() -> None:
     # Rounded up to a whole user; 0.05 * 60 is 3 and not 4, whatever floats make of it.
     assert head_share(np.array([7, 3])) == 0.7
     assert head_share(np.ones(60)) == 3 / 60
+
+
+def test_label_rate_by_activity_by_hand() -> None:
+    # Four users with 0, 2, 2 and 1,000 training samples.
+    records = activity_buckets(
+        np.array([0, 2, 2, 1000]),
+        np.array([0, 1, 2, 10]),
+        np.array([5, 1, 1, 0]),
+        np.array([1, 0, 1, 0]),
+    )
+    assert records == [
+        {
+            "activity": "0", "users": 1, "train_rows": 0, "train_label_rate": None,
+            "test_rows": 5, "test_label_rate": 0.2,
+        },
+        {
+            "activity": "1-2", "users": 2, "train_rows": 4, "train_label_rate": 0.75,
+            "test_rows": 2, "test_label_rate": 0.5,
+        },
+        {
+            "activity": "1000+", "users": 1, "train_rows": 1000, "train_label_rate": 0.01,
+            "test_rows": 0, "test_label_rate": None,
+        },
+    ]  # fmt: skip
+
+
+def test_buckets_are_those_of_the_views() -> None:
+    assert ACTIVITY_EDGES == buckets.ACTIVITY_EDGES
+    assert [r["activity"] for r in activity_buckets(*[np.array(ACTIVITY_EDGES)] * 4)] == list(
+        buckets.bucket_labels()
+    )
+
+
+def test_the_card_of_any_source_tells_activity_and_gaps() -> None:
+    dataset = build_dataset(tiny_raw(), DataConfig(source="tiny"), SPLITS)
+    by_activity = dataset.card["label_rate_by_activity"]
+    assert sum(record["users"] for record in by_activity) == dataset.card["users"]
+    assert sum(record["train_rows"] for record in by_activity) == 6
+    assert sum(record["test_rows"] for record in by_activity) == 2
+    assert all(count > 0 for count in dataset.card["missing"].values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from workbench.config import ExperimentConfig
 from workbench.errors import InputError
@@ -39,10 +39,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Path, metavar="FILE", help="YAML or JSON to start from")
     add("--data", help="planted, movielens-1m, kuairand-pure or a prepared folder")
     add("--from", dest="folder", metavar="DIR", help="where the raw files are")
-    add("--split", choices=("default", "random", "time"))
+    add("--split", choices=("default", "random", "time", "users", "items"))
     add("--split-seed", type=int, metavar="N")
     add("--model", help="fm, youtube_dnn, dcn_v2, ...; a wrong name lists them all")
-    add("--variant", help="base, mask, adapter or full")
+    add("--variant", help="base, mask, adapter, full, or a rival such as dropoutnet or ssl")
+    add(
+        "--preset",
+        help="paper, tuned, or the folder of results of `workbench tune`: settings to start from",
+    )
     add("--k", type=int, help="augmented samples per sample")
     add("--alpha", type=float, help="weight of L_aux")
     add("--mask-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="U[LOW, HIGH] of p")
@@ -64,31 +68,68 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(options: argparse.Namespace) -> ExperimentConfig:
-    """The config file, then the named options, then ``--set``.
+    """The preset, then the config file, then the named options, then ``--set``.
 
     Raises:
-        InputError: a file that cannot be read, an unknown key, a value that is not allowed.
+        InputError: a file that cannot be read, an unknown preset or key, a value that is not
+            allowed.
     """
     from workbench.data.registry import SOURCES
+    from workbench.presets import RIVAL_NAMES, merged, method_settings
 
     values = _from_file(options.config) if options.config else {}
     for option, key in KEYS.items():
         given = getattr(options, option)
-        if given is not None:
+        if given is not None and not (option == "variant" and given in RIVAL_NAMES):
             _put(values, key, given)
-    for assignment in options.set:
-        key, separator, text = assignment.partition("=")
-        if not separator:
-            raise InputError(f"--set '{assignment}': KEY=VALUE is expected")
-        _put(values, key, _parse(text, f"--set {key}"))
+    if options.variant in RIVAL_NAMES:
+        values = merged(values, method_settings(options.variant))
+    if options.preset is not None:
+        values = merged(_preset(options.preset, values), values)
+    _assign(values, options.set)
     # The run remembers where its data is, from wherever it is opened later.
     data = values.get("data", {})
     folder, source = data.get("folder"), data.get("source")
     if isinstance(folder, str):
-        data["folder"] = str(Path(folder).expanduser().absolute())
-    if isinstance(source, str) and source not in SOURCES and Path(source).is_dir():
+        try:
+            data["folder"] = str(Path(folder).expanduser().absolute())
+        except RuntimeError as error:
+            raise InputError(f"--from {folder}: {error}") from None
+    if isinstance(source, str) and source not in SOURCES and os.path.isdir(source):
         data["source"] = str(Path(source).absolute())
     return ExperimentConfig.parse(values)
+
+
+def assignments(settings: Sequence[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` texts as nested settings.
+
+    Raises:
+        InputError: a text without "=", or a value that is not YAML.
+    """
+    values: dict[str, Any] = {}
+    _assign(values, settings)
+    return values
+
+
+def _assign(values: dict[str, Any], settings: Sequence[str]) -> None:
+    for assignment in settings:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise InputError(f"--set '{assignment}': KEY=VALUE is expected")
+        _put(values, key, _parse(text, f"--set {key}"))
+
+
+def _preset(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a preset for the data, the model and the method that were asked for."""
+    from workbench.presets import find_preset
+
+    default = ExperimentConfig()
+    source = values.get("data", {}).get("source", default.data.source)
+    model = values.get("model", {}).get("name", default.model.name)
+    method = values.get("rival", {}).get("name", "none")
+    if method == "none":
+        method = values.get("framework", {}).get("variant", default.framework.variant.value)
+    return find_preset(name, str(source), str(model), str(method)).settings
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -107,10 +148,10 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _parse(text: str, place: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{place}: not YAML ({' '.join(str(error).split())})") from None
+    from workbench.data.tables.yaml_file import parse_yaml
+
+    # What the shell hands over need not be text; the reader says so.
+    return parse_yaml(text.encode(errors="surrogateescape"), place)
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -18,7 +18,13 @@ from workbench.data.rows import (
     lacks_history,
     mask_empty,
 )
-from workbench.data.splits import Splits, check_classes, random_split, time_split
+from workbench.data.splits import (
+    Splits,
+    check_classes,
+    held_out_split,
+    random_split,
+    time_split,
+)
 from workbench.data.state import earlier_counts, leave_one_out_counts
 from workbench.errors import InputError
 from workbench.schema import Side, plan_table
@@ -40,7 +46,7 @@ def build_dataset(raw: RawData, config: DataConfig, splits: Splits | None = None
     """
     protocol = raw.default_split if config.split == "default" else config.split
     if splits is None:
-        splits = _split(raw, config, protocol)
+        splits = split_rows(raw, config)
     primary = raw.schema.labels[0]
     check_classes(raw.labels[primary], primary, splits)
     train = splits["train"]
@@ -76,9 +82,18 @@ def build_dataset(raw: RawData, config: DataConfig, splits: Splits | None = None
     )
 
 
-def _split(raw: RawData, config: DataConfig, protocol: str) -> Splits:
+def split_rows(raw: RawData, config: DataConfig) -> Splits:
+    """The rows of each split by the config's protocol.
+
+    Raises:
+        InputError: an empty split, or a by-time split of data without time stamps.
+    """
+    protocol = raw.default_split if config.split == "default" else config.split
     if protocol == "random":
         return random_split(len(raw), config.ratios, config.split_seed)
+    if protocol in ("users", "items"):
+        keys = raw.user_index if protocol == "users" else raw.item_index
+        return held_out_split(keys, config.ratios, config.split_seed)
     if raw.time is None:
         raise InputError(f"split = 'time': {raw.name} has no time stamps; allowed here: 'random'")
     return time_split(raw.time, config.ratios)

@@ -5,6 +5,7 @@ Importing this module is cheap: torch and pandas come in when data is loaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,9 +110,12 @@ def load(config: DataConfig) -> Dataset:
         raise InputError(
             f"folder = '{config.folder}': '{source.name}' reads no files; leave the folder out"
         )
+    from workbench.data.changes import change_dataset, shorten_histories
     from workbench.data.encode import build_dataset
 
-    return build_dataset(source.read(config), config)
+    raw = source.read(config)
+    dataset = build_dataset(raw, config, shorten_histories(raw, config))
+    return change_dataset(dataset, config.change)
 
 
 def fetch_source(name: str, destination: Path, folder: Path | None = None) -> Path:
@@ -145,7 +149,7 @@ def fetch_source(name: str, destination: Path, folder: Path | None = None) -> Pa
 
 def _prepared(config: DataConfig) -> Dataset:
     """Open a prepared data set; its split was fixed when it was made."""
-    if not Path(config.source).is_dir():
+    if not os.path.isdir(config.source):
         allowed = ", ".join(SOURCES)
         raise InputError(
             f"source = '{config.source}': must be one of {allowed}, "
@@ -158,6 +162,12 @@ def _prepared(config: DataConfig) -> Dataset:
                 f"{key} = {getattr(config, key)}: the prepared data set '{config.source}' was "
                 f"split when it was made; leave '{key}' out"
             )
+    if config.change.history:
+        raise InputError(
+            f"change.history = {config.change.history}: the prepared data set '{config.source}' "
+            "has no histories to cut any more; name the source it was made from"
+        )
+    from workbench.data.changes import change_dataset
     from workbench.data.store import load_dataset
 
-    return load_dataset(Path(config.source))
+    return change_dataset(load_dataset(Path(config.source)), config.change)

@@ -100,7 +100,7 @@ def encode_rows(
             start += feature.width
             if not lacks_history(feature, columns):
                 vocabulary = vocabularies[feature.shares or feature.name]
-                _fill(target, _column(columns, feature), vocabulary, layout[feature.name])
+                fill_rows(target, _column(columns, feature), vocabulary, layout[feature.name])
         return rows
 
     users, user_rows = _with_samples(
@@ -140,7 +140,9 @@ def _vocabulary(feature: Feature, columns: Columns, training_rows: NDArray[np.in
         raise InputError(f"feature '{feature.name}': {error}") from None
 
 
-def _fill(target: Rows, values: Array | Ragged, vocabulary: Vocabulary, slot: FeatureSlot) -> None:
+def fill_rows(
+    target: Rows, values: Array | Ragged, vocabulary: Vocabulary, slot: FeatureSlot
+) -> None:
     """Write the table rows of `values` into the feature's columns `target` [row, width]."""
     if isinstance(values, Ragged):
         for begin in range(0, len(values), _CHUNK):

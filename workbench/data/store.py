@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,8 +60,6 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     Raises:
         InputError: the folder holds something else, or cannot be written.
     """
-    folder = folder.absolute()
-    _check_replaceable(folder)
     tensors = {name: getattr(dataset, name) for name in _COLUMNS}
     tensors |= {f"split.{name}": index for name, index in dataset.splits.items()}
     importance = None
@@ -76,14 +78,31 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         card=dataset.card,
         importance=importance,
     )
+    with replacing(folder) as building:
+        ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(ready, building / TENSORS)
+        (building / DESCRIPTION).write_text(description.model_dump_json(), encoding="utf-8")
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to write a data set into; it becomes `folder` at the end, or nothing changes.
+
+    Args:
+        folder: new, empty, or an earlier prepared data set.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written.
+    """
+    folder = folder.absolute()
+    _tidy(folder)
+    _check_replaceable(folder)
     building = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     replaced = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         building.mkdir()
-        ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(ready, building / TENSORS)
-        (building / DESCRIPTION).write_text(description.model_dump_json(), encoding="utf-8")
+        yield building
         if folder.exists():
             folder.rename(replaced)
         building.rename(folder)
@@ -94,6 +113,32 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         if replaced.exists() and not folder.exists():
             replaced.rename(folder)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Undo what a killed process left: a replaced data set comes back, half-written ones go.
+
+    Only what nobody has touched for an hour goes: a process of another machine may still write it.
+    """
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        pid, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
+        if not pid.isdigit() or kind not in ("new", "old") or _alive(int(pid)):
+            continue
+        with suppress(OSError):
+            if kind == "old" and not folder.exists():
+                left.rename(folder)
+            elif int(pid) == os.getpid() or time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()  # one that had this process's number before it is gone
 
 
 def load_dataset(folder: Path) -> Dataset:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import lzma
+import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from workbench.errors import InputError
 
 # No published file comes near it; a zip that unpacks to more is broken or hostile.
 LARGEST_MEMBER = 4 * 2**30
+# Whatever a damaged or encrypted archive, or one packed in a way of its own, can raise.
+_ZIP_FAULTS = (
+    OSError, EOFError, ValueError, OverflowError, RuntimeError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 
 
 class RawFiles:
@@ -24,14 +33,14 @@ class RawFiles:
     """
 
     def __init__(self, path: Path, subfolder: str, required: tuple[str, ...]) -> None:
-        if not (path / required[0]).is_file() and (path / f"{subfolder}.zip").is_file():
+        if not os.path.isfile(path / required[0]) and os.path.isfile(path / f"{subfolder}.zip"):
             path = path / f"{subfolder}.zip"
         self._path = path
-        self._zip = path.is_file()
+        self._zip = os.path.isfile(path)
         if self._zip:
             self._members = _members(path)
             prefixes = (f"{subfolder}/", "")
-        elif path.is_dir():
+        elif os.path.isdir(path):
             prefixes = ("", f"{subfolder}/")
         else:
             raise InputError(f"{path}: no such folder or zip; it must hold {', '.join(required)}")
@@ -57,16 +66,16 @@ class RawFiles:
                 return (self._path / (self._prefix + name)).read_bytes()
             with zipfile.ZipFile(self._path) as archive:
                 return archive.read(self._prefix + name)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except _ZIP_FAULTS as error:
             raise InputError(f"{self.place(name)}: cannot be read ({error})") from None
 
     def _has(self, name: str) -> bool:
-        return name in self._members if self._zip else (self._path / name).is_file()
+        return name in self._members if self._zip else os.path.isfile(self._path / name)
 
 
 def _members(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {i.filename for i in archive.infolist() if i.file_size <= LARGEST_MEMBER}
-    except (OSError, zipfile.BadZipFile) as error:
+    except _ZIP_FAULTS as error:
         raise InputError(f"{path}: not a readable zip ({error})") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def read_kuairand(folder: Path) -> RawData:
 
 
 def _files_folder(folder: Path) -> Path:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(
             f"{folder}: no such folder; it must hold {LOGS}, {USER_FILE}, {VIDEO_FILE}"
         )

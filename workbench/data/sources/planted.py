@@ -25,6 +25,7 @@ from workbench.data.sources.planted_sides import (
     make_users,
 )
 from workbench.data.sources.planted_truth import Parts, fisher_information, importance
+from workbench.memory import check_fits
 from workbench.schema import Feature, Kind, Schema, Side, StateCount
 
 Float = NDArray[np.float64]
@@ -49,6 +50,9 @@ GLOBAL_BIAS = -0.2
 # Likes and comments follow finished samples only, and are likelier where finishing was.
 LIKE_BIAS = -3.0
 COMMENT_BIAS = -5.0
+
+# What a row takes at the least while the world is made: 153 were measured at a million rows.
+BYTES_PER_ROW = 150
 
 START = 1_704_067_200  # 1 January 2024, 00:00 UTC
 HISTORY_LENGTH = 10
@@ -94,9 +98,18 @@ def read_planted(config: PlantedConfig) -> RawData:
 
     Returns:
         Samples in the order of time, with their `Truth`.
+
+    Raises:
+        InputError: the world is larger than the memory.
     """
     rng = np.random.default_rng(config.seed)
     rows, private = config.rows, config.private_share
+    entities = rows / config.rows_per_user + rows / config.rows_per_item
+    check_fits(
+        round(BYTES_PER_ROW * (rows + entities)),
+        f"planted world of {rows:,} rows and {entities:,.0f} users and items",
+        "lower data.planted.rows",
+    )
     users = make_users(
         rng, rows, max(2, round(rows / config.rows_per_user)), config.user_tail, private
     )
