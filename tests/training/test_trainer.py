@@ -172,3 +172,68 @@ def test_evaluation_leaves_train_mode_as_it_was(small_world: Dataset) -> None:
 def test_training_config_rejects_zero_patience() -> None:
     with pytest.raises(ValueError, match="patience"):
         TrainingConfig(patience=0)
+
+
+def trainer_of(dataset: Dataset, variant: str = "full", **training: object) -> Trainer:
+    config = config_for(variant, **training)
+    return Trainer(model_for(config, dataset), dataset, config.training)
+
+
+class TestParameterGroups:
+    def test_one_group_where_nothing_differs(self, small_world: Dataset) -> None:
+        """Adam then holds what it always held, in the order that older checkpoints have."""
+        trainer = trainer_of(small_world)
+        (group,) = trainer.optimizer.param_groups
+        assert [id(p) for p in group["params"]] == [id(p) for p in trainer.model.parameters()]
+        assert (group["lr"], group["weight_decay"], group["eps"]) == (0.01, 1e-5, 1e-8)
+
+    def test_every_parameter_has_its_settings(self, small_world: Dataset) -> None:
+        trainer = trainer_of(
+            small_world,
+            embedding_lr=0.02,
+            embedding_weight_decay=0.5,
+            embedding_eps=1e-4,
+            adapter_lr=0.03,
+            adapter_weight_decay=0.25,
+        )
+        found = {}
+        for group in trainer.optimizer.param_groups:
+            values = (group["lr"], group["weight_decay"], group["eps"])
+            found |= {id(parameter): values for parameter in group["params"]}
+        names = {name: found.pop(id(p)) for name, p in trainer.model.named_parameters()}
+        assert not found
+        for name, values in names.items():
+            expected = {"embedding": (0.02, 0.5, 1e-4), "adapter": (0.03, 0.25, 1e-8)}
+            assert values == expected.get(name.split(".")[0], (0.01, 1e-5, 1e-8)), name
+
+    def test_groups_with_the_same_settings_train_the_same_bits(self, small_world: Dataset) -> None:
+        plain = fit(small_world, config_for()).model.state_dict()
+        own = config_for(embedding_lr=0.01, adapter_weight_decay=1e-5)
+        grouped = fit(small_world, own).model.state_dict()
+        for name, value in plain.items():
+            assert torch.equal(value, grouped[name]), name
+
+    def test_a_large_epsilon_moves_rare_values_less_than_frequent_ones(
+        self, small_world: Dataset
+    ) -> None:
+        slot = small_world.layout["user_id"]
+        users = slice(slot.offset + 1, slot.offset + slot.size)
+        counts = small_world.training_counts("user_id")[1:]
+        moved = {}
+        for eps in (1e-8, 1e-3):
+            trainer = trainer_of(small_world, "base", embedding_eps=eps, weight_decay=0.0)
+            before = trainer.model.embedding.weight[users].detach().clone()
+            trainer._train_epoch()
+            step = (trainer.model.embedding.weight[users].detach() - before).norm(dim=1)
+            moved[eps] = (step[counts == 1].median() / step[counts >= 30].median()).item()
+        assert moved[1e-3] < 0.5 * moved[1e-8]
+
+    def test_the_framework_is_told_the_epoch(self, small_world: Dataset) -> None:
+        seen: list[int] = []
+
+        class Watch(Hooks):
+            def epoch(self, trainer: Trainer, record: Record, improved: bool) -> None:
+                seen.append(trainer.model.epoch)
+
+        fit(small_world, config_for(patience=10), Watch())
+        assert seen == [0, 1, 2]

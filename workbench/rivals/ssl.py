@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Batch, Dataset
 from workbench.errors import InputError
+from workbench.models.two_tower import TwoTower
 from workbench.nn.embedding import FeatureEmbedding
 from workbench.nn.framework import Losses
 from workbench.nn.layers import linear, relu_tower
@@ -25,7 +26,8 @@ class SSL(Rival):
 
     The items are drawn uniformly from the item table at each step, whatever the batch holds: a
     batch follows popularity, which would leave the tail unlearned. Both views go through one tower
-    over the item's vectors, and each item's two outputs have to find each other. Serving is the
+    over the item's vectors (a two-tower model's own, else one made for it), and each item's two
+    outputs have to find each other. Serving is the
     base model's alone; items learn through the embeddings that both losses share, and so do the
     `[MASK]_i`, which unseen values look up.
 
@@ -54,9 +56,12 @@ class SSL(Rival):
                 "complementary views need at least 2"
             )
         self.views = ItemViews(embedding.layout, self.settings.value_dropout)
-        self.tower = relu_tower(features * embedding.dim, self.settings.hidden)
-        width = (features * embedding.dim, *self.settings.hidden)[-1]
-        self.tower.append(linear(width, self.settings.output_dim))
+        # A two-tower model has an item tower already, which is the one that Yao et al. train.
+        self.tower: nn.Module | None = None
+        if not isinstance(base, TwoTower):
+            self.tower = relu_tower(features * embedding.dim, self.settings.hidden)
+            width = (features * embedding.dim, *self.settings.hidden)[-1]
+            self.tower.append(linear(width, self.settings.output_dim))
         columns = self.views.membership.shape[0]
         empty = torch.zeros(0, columns, dtype=torch.int32)
         self.register_buffer("item_rows", empty, persistent=False)
@@ -84,7 +89,11 @@ class SSL(Rival):
         )
         rows = self.item_rows.index_select(0, items)
         first, second = self.views(rows, self.embedding.weight, generator)
-        outputs = self.tower(torch.cat((first, second)).flatten(1))  # [2 * item, output]
+        tower = self.tower
+        if tower is None:
+            assert isinstance(self.base, TwoTower)
+            tower = self.base.item_tower
+        outputs = tower(torch.cat((first, second)).flatten(1))  # [2 * item, output]
         one, other = outputs[: len(items)], outputs[len(items) :]
         auxiliary = info_nce(one, other, items, self.settings.temperature)
         return Losses(main, auxiliary, main + self.settings.weight * auxiliary)

@@ -130,6 +130,9 @@ def parse_object(text: str, place: str) -> dict[str, Any]:
     """
     try:
         values = json.loads(text, parse_constant=_refuse_constant)
+        if "\\u" in text:
+            # Half of a surrogate pair is JSON, but no text: nothing could print or store it.
+            json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON ({error})") from None
     if not isinstance(values, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +26,13 @@ from workbench.runs.files import (
 )
 from workbench.runs.status import State, Status
 from workbench.runs.tables import read_table, table_file
-from workbench.schema import Schema, TableLayout
+from workbench.schema import Schema, TableLayout, plan_table
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from workbench.data.encoding import Encoding
+    from workbench.nn.framework import AdaF2M2
 
 HEARTBEAT_LIMIT = 30.0
 """Seconds without a sign of life after which a running run counts as interrupted."""
@@ -119,8 +123,8 @@ class Run:
 
     @property
     def variant(self) -> str:
-        """base, mask, adapter or full."""
-        return self.config.framework.variant.value
+        """base, mask, adapter or full; a rival's name where one was trained in their place."""
+        return self.config.method
 
     @property
     def group(self) -> str:
@@ -136,7 +140,7 @@ class Run:
         Raises:
             InputError: a damaged line, named by its number.
         """
-        if not has_file(self.path, "metrics.jsonl"):
+        if not os.path.lexists(self.path / "metrics.jsonl"):
             return pd.DataFrame({"kind": [], "epoch": [], "step": []})
         text = read_text(self.path, "metrics.jsonl", METRICS_LIMIT)
         return _metrics_frame(text, f"{self.name}/metrics.jsonl")
@@ -168,31 +172,94 @@ class Run:
             InputError: missing or damaged.
         """
         place = f"{self.name}/layout.json"
-        values = read_object(self.path, "layout.json", LAYOUT_LIMIT)
-        version = values.get("version")
-        if version != LAYOUT_VERSION:
-            raise InputError(f"{place}: version {version!r}, this program reads {LAYOUT_VERSION}")
-        planned = values.get("layout")
-        if not isinstance(planned, dict) or not planned.get("slots"):
-            raise InputError(f"{place}: layout: has no slots")
-        try:
-            schema = Schema.model_validate(values.get("schema"))
-            layout = TableLayout.model_validate(planned)
-        except ValidationError as error:
-            raise first_problem(error, place) from None
-        if schema.names != layout.names:
-            raise InputError(f"{place}: schema and table layout have different features")
-        return schema, layout
+        return parse_layout(read_object(self.path, "layout.json", LAYOUT_LIMIT), place)
 
     def weights(self) -> dict[str, Tensor]:
         """The best weights, on the CPU.
 
         Raises:
-            InputError: missing or damaged.
+            InputError: missing or damaged, or a number in them is not finite.
         """
         from workbench.runs.tensors import read_tensors
 
-        return read_tensors(inside(self.path, "weights.safetensors"), self.name)[0]
+        tensors = read_tensors(inside(self.path, "weights.safetensors"), self.name)[0]
+        for name, tensor in tensors.items():
+            if not bool(tensor.isfinite().all()):
+                raise InputError(
+                    f"{self.name}/weights.safetensors: '{name}' holds a number that is not finite"
+                )
+        return tensors
+
+    def encoding(self) -> Encoding:
+        """What turns raw values into the model's input: vocabularies, state totals, histories.
+
+        Raises:
+            InputError: missing (the run was made before runs carried it) or damaged.
+        """
+        from workbench.runs.encoding import VOCABULARY, read_encoding
+
+        schema, layout = self.layout()
+        if not has_file(self.path, VOCABULARY):
+            raise InputError(
+                f"{self.name}: carries no {VOCABULARY}; name its data with --from DIR, "
+                "or train it again"
+            )
+        return read_encoding(self.path, schema, layout)
+
+    def model(self) -> AdaF2M2:
+        """The model with the best weights, on the CPU, in evaluation mode.
+
+        Raises:
+            InputError: a missing or damaged file, or weights that do not fit the config.
+        """
+        from workbench.nn.build import build_model
+
+        schema, layout = self.layout()
+        weights = self.weights()
+        table = weights.get("embedding.weight")
+        # Before a table of that size is made: the file's own numbers must agree.
+        if table is None or table.dim() != 2 or table.shape[0] != layout.rows:
+            found = "none" if table is None else str(tuple(table.shape))
+            raise InputError(
+                f"{self.name}/weights.safetensors: embedding table {found}; layout.json has "
+                f"{layout.rows} rows"
+            )
+        model = build_model(self.config, schema, layout)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{self.name}/weights.safetensors: does not fit config.json: {reason}"
+            ) from None
+        return model.eval()
+
+
+def parse_layout(values: dict[str, Any], place: str) -> tuple[Schema, TableLayout]:
+    """Check the contents of ``layout.json``.
+
+    Raises:
+        InputError: another version, or a schema and a table that cannot belong together.
+    """
+    version = values.get("version")
+    if version != LAYOUT_VERSION:
+        newer = isinstance(version, int) and version > LAYOUT_VERSION
+        hint = "; upgrade" if newer else ""
+        raise InputError(f"{place}: version {version!r}, this program reads {LAYOUT_VERSION}{hint}")
+    planned = values.get("layout")
+    if not isinstance(planned, dict) or not planned.get("slots"):
+        raise InputError(f"{place}: layout: has no slots")
+    try:
+        schema = Schema.model_validate(values.get("schema"))
+        layout = TableLayout.model_validate(planned)
+    except ValidationError as error:
+        raise first_problem(error, place) from None
+    if schema.names != layout.names:
+        raise InputError(f"{place}: schema and table layout have different features")
+    # The plan follows from the sizes; anything else would make a model read out of bounds.
+    if plan_table(schema, {slot.name: slot.size for slot in layout.slots}) != layout:
+        raise InputError(f"{place}: the slots are not where the schema's features have to be")
+    return schema, layout
 
 
 def _read_config(path: Path) -> ExperimentConfig:
@@ -219,6 +286,7 @@ def _metrics_frame(text: str, place: str) -> pd.DataFrame:
     try:
         records = json.loads("[" + ",".join(lines) + "]")
         good = len(records) == len(lines) and all(isinstance(line, dict) for line in records)
+        good = good and "\\u" not in text  # half a surrogate pair: `parse_object` knows
     except (ValueError, RecursionError):
         good = False
     if not good:
@@ -230,6 +298,6 @@ def _metrics_frame(text: str, place: str) -> pd.DataFrame:
     for column in frame.columns.difference(["kind", "message"]):
         try:
             frame[column] = pd.to_numeric(frame[column])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{place}: '{column}' is not a number ({error})") from None
     return frame

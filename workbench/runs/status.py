@@ -11,9 +11,9 @@ from workbench.runs.files import parse_object
 
 STATUS_VERSION: Final = 1
 
-WrittenState = Literal["running", "finished", "failed", "stopped"]
+WrittenState = Literal["queued", "running", "finished", "failed", "stopped"]
 """What a writer can say of its run."""
-State = Literal["running", "finished", "failed", "stopped", "interrupted", "broken"]
+State = Literal["queued", "running", "finished", "failed", "stopped", "interrupted", "broken"]
 """What a reader can find: "interrupted" lost its writer, "broken" cannot be read."""
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -23,7 +23,7 @@ class Status(BaseModel):
     """One reading of a run's progress.
 
     Attributes:
-        state: what the writer said last.
+        state: what the writer said last; "queued" waits for a process that trains it.
         heartbeat: when it said so, seconds since 1970.
         epoch: the epoch under way, from 0 on.
         step: steps done in this epoch.

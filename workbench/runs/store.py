@@ -13,11 +13,13 @@ from pathlib import Path
 from workbench.config import ExperimentConfig
 from workbench.errors import InputError
 from workbench.runs.files import check_name, check_new_name, write_text
-from workbench.runs.lock import RunLock, lock_holder
+from workbench.runs.lock import LOCK_FILE, RunLock, lock_holder
 from workbench.runs.run import Run
 from workbench.runs.writer import STOP_FILE, RunWriter
 
 TRASH = ".trash"
+BUILDING = ".new-"
+"""What a folder is called until it is complete; a reader never sees one."""
 
 _TRASH_NAME = re.compile(r"(?P<run>.+)-\d{8}-\d{6}(-\d+)?")
 
@@ -81,7 +83,8 @@ class RunStore:
         lock: RunLock | None = None
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            building = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
+            self._sweep()
+            building = Path(tempfile.mkdtemp(prefix=BUILDING, dir=self.root))
             # mkdtemp makes it private; a run may be read by whoever may read the store.
             building.chmod(self.root.stat().st_mode & 0o777 | 0o700)
             lock = RunLock(building, wanted)
@@ -176,6 +179,18 @@ class RunStore:
         except OSError as error:
             raise InputError(f"run '{name}': cannot be moved ({error.strerror})") from None
 
+    def _sweep(self) -> None:
+        """Remove half-made folders whose writers were killed; one that is alive holds its lock."""
+        for path in self.root.glob(f"{BUILDING}*"):
+            if path.is_symlink() or not (path / LOCK_FILE).exists():
+                continue  # made this very moment, or not ours
+            try:
+                lock = RunLock(path, path.name)
+            except InputError:
+                continue
+            shutil.rmtree(path, ignore_errors=True)
+            lock.release()
+
     def _path(self, name: str) -> Path:
         path = self.root / check_name(name)
         if not os.path.lexists(path):
@@ -196,20 +211,23 @@ def open_run(place: str, root: Path | str) -> Run:
         InputError: no such run, or a broken one.
     """
     path = Path(place)
-    if path.name == place or not path.is_dir():
+    if path.name == place or not os.path.isdir(path):
         return RunStore(root).open(place)
     path = path.resolve()
     return RunStore(path.parent).open(path.name)
 
 
 def default_name(config: ExperimentConfig) -> str:
-    """``<source>-<model>-<variant>-s<seed>-<YYYYmmdd-HHMMSS>``, local time."""
+    """``<source>-<model>-<variant>-s<seed>-<YYYYmmdd-HHMMSS>``, local time.
+
+    A rival's run has the rival's name in the variant's place.
+    """
     # The source may be the path of a prepared data set, the model name anything.
     source, model = (
         re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_")[:40] or "run"
         for text in (Path(config.data.source).stem, config.model.name)
     )
-    variant, seed = config.framework.variant.value, config.training.seed
+    variant, seed = config.method, config.training.seed
     return f"{source}-{model}-{variant}-s{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 
 import pandas as pd
 
@@ -23,6 +24,8 @@ from workbench.schema import Schema, TableLayout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from workbench.data.encoding import Encoding
 
 STOP_FILE = "STOP"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -48,6 +51,8 @@ class RunWriter:
         self.config = config
         self._lock = lock
         self._log: IO[str] | None = None
+        # A thread may say that the run is alive while another one trains it.
+        self._saying = threading.RLock()
         self._status = last or Status(state="running", heartbeat=0)
 
     def __enter__(self) -> Self:
@@ -73,21 +78,37 @@ class RunWriter:
 
     def close(self) -> None:
         """Let go of the run; its files stay as they are. May be called again."""
+        try:
+            self._close_log()
+        except OSError:
+            # What a full disk did not take was refused once already, when it was written.
+            self._log = None
+        finally:
+            self._lock.release()
+
+    def _close_log(self) -> None:
         if self._log is not None:
             self._log.close()
             self._log = None
-        self._lock.release()
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one record to the training log; a reader sees it at once.
 
         Args:
             record: numbers by name, and ``kind``: "step" or "epoch".
+
+        Raises:
+            InputError: the log cannot be written.
         """
-        if self._log is None:
-            self._log = self._open_log()
-        self._log.write(to_json(dict(record)) + "\n")
-        self._log.flush()
+        try:
+            if self._log is None:
+                self._log = self._open_log()
+            self._log.write(to_json(dict(record)) + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise InputError(
+                f"{self.path}/metrics.jsonl: cannot be written ({error.strerror or error})"
+            ) from None
 
     def status(
         self,
@@ -103,26 +124,44 @@ class RunWriter:
         To stay "running" in a reader's eyes this must be called at least every 30 s.
 
         Args:
-            state: "running", "finished", "failed" or "stopped".
+            state: "queued", "running", "finished", "failed" or "stopped".
             epoch, step, steps: see `Status`; None keeps what was said last.
             message: one line for people.
 
         Raises:
             InputError: another state, or the status cannot be written.
         """
-        last = self._status
-        values = {
-            "state": state,
-            "heartbeat": time.time(),
-            "epoch": last.epoch if epoch is None else epoch,
-            "step": last.step if step is None else step,
-            "steps": last.steps if steps is None else steps,
-            "message": message[:10_000],
-            "pid": os.getpid(),
-        }
-        self._status = Status.parse(values, f"status of run '{self.name}'")
-        # Not durable: it is written every second, and after a power cut it is out of date anyway.
-        write_text(self.path / "status.json", self._status.model_dump_json(), durable=False)
+        with self._saying:
+            last = self._status
+            values = {
+                "state": state,
+                "heartbeat": time.time(),
+                "epoch": last.epoch if epoch is None else epoch,
+                "step": last.step if step is None else step,
+                "steps": last.steps if steps is None else steps,
+                "message": message[:10_000],
+                "pid": os.getpid(),
+            }
+            self._status = Status.parse(values, f"status of run '{self.name}'")
+            # Not durable: it is written often, and after a power cut it is out of date anyway.
+            write_text(self.path / "status.json", self._status.model_dump_json(), durable=False)
+
+    def beat(self) -> None:
+        """Say that a running run is alive, from any thread; nothing else changes."""
+        with self._saying:
+            if self._status.state == "running":
+                self.status(message=self._status.message)
+
+    def end(self, state: str, message: str) -> NoReturn:
+        """Say how the run ended and end the process at once, from any thread.
+
+        What a run writes survives that: every file is whole, and `resume` goes on from the last
+        finished epoch.
+        """
+        with self._saying:
+            if self._status.state == "running":
+                self.status(state, message=message)
+            os._exit(0)
 
     def stop_requested(self) -> bool:
         """True after `workbench.runs.RunStore.request_stop`; cheap enough to ask at every step."""
@@ -172,9 +211,7 @@ class RunWriter:
         path = self.path / "metrics.jsonl"
         if not os.path.lexists(path):
             return
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        self._close_log()
         place = f"{self.name}/metrics.jsonl"
         with (
             inside(self.path, "metrics.jsonl").open(encoding="utf-8") as old,
@@ -189,6 +226,11 @@ class RunWriter:
                     raise InputError(f"{place}:{number}: epoch = {epoch!r}: must be a number")
                 if epoch <= after_epoch:
                     new.write(line)
+
+    def save_config(self, config: ExperimentConfig) -> None:
+        """Replace the run's config, by one that says more exactly what is trained."""
+        write_text(self.path / "config.json", config.to_json())
+        self.config = config
 
     def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Keep the run's final numbers; those that are not finite become null."""
@@ -214,6 +256,12 @@ class RunWriter:
             "layout": layout.model_dump(mode="json"),
         }
         write_text(self.path / "layout.json", to_json(values))
+
+    def save_encoding(self, encoding: Encoding) -> None:
+        """Keep what predicting new rows needs: vocabularies, state totals, latest histories."""
+        from workbench.runs.encoding import write_encoding
+
+        write_encoding(self.path, encoding)
 
     def finish(self) -> None:
         """The run is complete: say so, and drop the checkpoint, which nobody needs any more."""

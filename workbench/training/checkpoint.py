@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -34,7 +35,10 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
     facts = {
         "epoch": trainer.epoch,
         "best_epoch": trainer.best_epoch,
-        "best_scores": list(trainer.best_scores or ()),
+        # JSON has no word for "not a number", the UAUC where no user has both classes.
+        "best_scores": [
+            None if math.isnan(value) else value for value in trainer.best_scores or ()
+        ],
         "train_seconds": trainer.train_seconds,
         "train_samples": trainer.train_samples,
     }
@@ -47,7 +51,11 @@ def unpack(trainer: Trainer, tensors: Tensors, facts: dict[str, Any]) -> None:
     Raises:
         InputError: the tensors do not fit the trainer's model.
     """
+    best = _with_prefix(tensors, "best/")
     try:
+        if best:
+            # Only to see that they fit: the model's own weights replace them at once.
+            trainer.model.load_state_dict(best)
         trainer.model.load_state_dict(_with_prefix(tensors, "model/"))
         _load_adam(trainer, _with_prefix(tensors, "adam/"))
         trainer.shuffle.set_state(tensors["random/shuffle"])
@@ -57,15 +65,16 @@ def unpack(trainer: Trainer, tensors: Tensors, facts: dict[str, Any]) -> None:
             torch.cuda.set_rng_state(tensors["random/cuda"], trainer.device)
         trainer.epoch = int(facts["epoch"])
         trainer.best_epoch = int(facts["best_epoch"])
-        trainer.best_scores = Scores(*facts["best_scores"]) if facts["best_scores"] else None
+        if not 0 <= trainer.best_epoch <= trainer.epoch <= trainer.config.epochs:
+            raise ValueError("epoch and best epoch are out of range")
+        scores = [math.nan if value is None else float(value) for value in facts["best_scores"]]
+        trainer.best_scores = Scores(*scores) if scores else None
         trainer.train_seconds = float(facts["train_seconds"])
         trainer.train_samples = int(facts["train_samples"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
         raise InputError(f"the checkpoint does not fit this run's config: {reason}") from None
-    trainer.best_weights = {
-        name: value.to(trainer.device) for name, value in _with_prefix(tensors, "best/").items()
-    }
+    trainer.best_weights = {name: value.to(trainer.device) for name, value in best.items()}
 
 
 def _with_prefix(tensors: Tensors, prefix: str) -> Tensors:
@@ -77,5 +86,13 @@ def _load_adam(trainer: Trainer, moments: Tensors) -> None:
     for name, value in moments.items():
         index, key = name.split("/")
         state.setdefault(int(index), {})[key] = value
+    parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+    for place, kept in state.items():
+        if place >= len(parameters):
+            raise ValueError(f"Adam's moments of parameter {place}, which the model does not have")
+        for key, value in kept.items():
+            wanted = torch.Size() if key == "step" else parameters[place].shape
+            if value.shape != wanted or not value.is_floating_point():
+                raise ValueError(f"Adam's {key} of parameter {place} is {tuple(value.shape)}")
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})

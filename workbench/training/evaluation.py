@@ -25,11 +25,21 @@ class Scores(NamedTuple):
 @torch.no_grad()
 def predict(model: AdaF2M2, dataset: Dataset, split: str, batch_size: int = 16_384) -> Tensor:
     """Logits [sample] of the first task on the serving path, in the split's order."""
+    return predict_rows(model, dataset, dataset.splits[split], batch_size)
+
+
+@torch.no_grad()
+def predict_rows(
+    model: AdaF2M2, dataset: Dataset, index: Tensor, batch_size: int | None = None
+) -> Tensor:
+    """`predict` for the samples `index` [sample]; all in one batch unless told otherwise."""
     was_training = model.training
     model.eval()
-    parts = [primary_logit(model(batch)) for batch in dataset.batches(split, batch_size)]
-    model.train(was_training)
-    return torch.cat(parts)
+    try:
+        batches = torch.split(index, batch_size or max(1, len(index)))
+        return torch.cat([primary_logit(model(dataset.batch(part))) for part in batches])
+    finally:
+        model.train(was_training)
 
 
 def score(logits: Tensor, dataset: Dataset, split: str) -> Scores:

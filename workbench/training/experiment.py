@@ -12,11 +12,13 @@ from torch import Tensor
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
+from workbench.data.encoding import encoding_of
 from workbench.data.splits import SPLITS
 from workbench.errors import InputError
 from workbench.nn.build import model_for
 from workbench.nn.framework import AdaF2M2
 from workbench.runs import Run, RunStore, RunWriter
+from workbench.runs.files import has_file
 from workbench.training import checkpoint
 from workbench.training.evaluation import (
     Scores,
@@ -66,7 +68,7 @@ class _RunHooks(Hooks):
     started_at: float = field(default_factory=time.time)
 
     def step(self, trainer: Trainer, record: Record) -> None:
-        self.writer.log(record | {"seconds": time.time() - self.started_at})
+        self.writer.log(record | {"seconds": time.time() - self.started_at - trainer.waited})
         self._status(trainer)
         trainer.stop_requested = trainer.stop_requested or self.writer.stop_requested()
 
@@ -166,8 +168,7 @@ def train_run(
     dataset = dataset.to(pick_device(config.training.device))
     model = model_for(config, dataset).to(dataset.device)
     with store.create(config, name) as writer:
-        writer.save_layout(dataset.schema, dataset.layout)
-        writer.save_card(dataset.card)
+        _describe(writer, dataset)
         _fit_and_record(writer, model, dataset, hooks, resumed=False)
         run_name = writer.name
     return store.open(run_name)
@@ -183,12 +184,36 @@ def resume_run(store: RunStore, name: str, hooks: Hooks | None = None) -> Run:
         TrainingError: a loss is not finite.
     """
     with store.resume(name) as writer:
-        config = writer.config
-        dataset = _load(config).to(pick_device(config.training.device))
-        writer.status("running")  # loading may have taken longer than a heartbeat may be old
-        model = model_for(config, dataset).to(dataset.device)
-        _fit_and_record(writer, model, dataset, hooks, resumed=True)
+        continue_run(writer, hooks)
     return store.open(name)
+
+
+def continue_run(
+    writer: RunWriter, hooks: Hooks | None = None, *, dataset: Dataset | None = None
+) -> None:
+    """Train what the writer's run has not trained yet: all of it where it was only planned.
+
+    Raises:
+        InputError, TrainingError: as `train`; also a checkpoint that does not fit.
+    """
+    dataset = _load(writer.config) if dataset is None else dataset
+    config = resolve(writer.config, dataset)
+    if config != writer.config:
+        writer.save_config(config)
+    dataset = dataset.to(pick_device(config.training.device))
+    writer.status("running")  # loading may have taken longer than a heartbeat may be old
+    model = model_for(config, dataset).to(dataset.device)
+    if not has_file(writer.path, "layout.json"):
+        _describe(writer, dataset)
+    _fit_and_record(writer, model, dataset, hooks, resumed=True)
+
+
+def _describe(writer: RunWriter, dataset: Dataset) -> None:
+    """What a run needs to be read without its data."""
+    writer.save_card(dataset.card)
+    if writer.config.data.change.id_buckets is None:  # hashed IDs cannot be looked up any more
+        writer.save_encoding(encoding_of(dataset))
+    writer.save_layout(dataset.schema, dataset.layout)
 
 
 def _fit_and_record(
