@@ -36,6 +36,7 @@ _HOME = {
     "train": "workbench.training.experiment",
     "train_run": "workbench.training.experiment",
     "resume_run": "workbench.training.experiment",
+    "predict": "workbench.serving.predict",
     "Run": "workbench.runs",
     "RunStore": "workbench.runs",
 }
