@@ -40,7 +40,7 @@ for entry in pages.PAGES:
             url_path=entry.path or None,
         )
     )
-page = st.navigation(groups)
+page = st.navigation(groups, position="top")
 state.begin()
 picked = sidebar.draw()
 page.run()

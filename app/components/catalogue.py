@@ -15,8 +15,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from workbench.charts.names import VARIANTS, name_of
+from workbench.charts.names import METHODS, name_of
 from workbench.errors import InputError
+from workbench.insight.settings import flattened
 from workbench.runs import Run, RunStore
 
 PROJECT = Path(__file__).parents[2]
@@ -61,9 +62,9 @@ class Entry:
 
     @cached_property
     def sort_key(self) -> tuple[int, str, int, str]:
-        """Variants in the paper's order, then model, then seed."""
+        """Variants in the paper's order, then rivals; then model, then seed."""
         run = self.run
-        return VARIANTS.index(run.variant), run.config.model.name, run.seed, self.key
+        return METHODS.index(run.variant), run.config.model.name, run.seed, self.key
 
     @property
     def signature(self) -> tuple[str, int]:
@@ -159,7 +160,7 @@ def _by_data(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     groups: dict[str, list[Entry]] = {}
     settings: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        values = _flat(entry.run.config.data.model_dump(mode="json", exclude={"folder"}))
+        values = flattened(entry.run.config.data.model_dump(mode="json", exclude={"folder"}))
         identity = repr(sorted(values.items()))
         settings[identity] = values
         groups.setdefault(identity, []).append(entry)
@@ -172,10 +173,3 @@ def _by_data(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
         what = ", ".join(f"{key} = {own[key]}" for key in keys)
         labelled[f"{own['source']} ({what})" if what else own["source"]] = members
     return labelled
-
-
-def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {place + key: value}
-    return flat

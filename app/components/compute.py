@@ -31,6 +31,8 @@ HEAD_START = 0.3
 """Seconds that the first page gets before anything is prepared."""
 PAUSE = 4.0
 """Seconds in which a reader who clicks at once is not slowed down by what is prepared."""
+GRADIENT_ROWS = 4096
+"""Training samples whose gradients are measured."""
 KEPT = 64
 """Frames kept of each kind; a frame has tens to hundreds of rows."""
 
@@ -136,6 +138,120 @@ def _auc_by_bucket(
     from workbench.insight import auc_by_bucket as insight
 
     return insight.auc_by_bucket(_base, _runs, metric=metric)
+
+
+def compare(base: Entry, entry: Entry) -> dict[str, Any]:
+    """See `workbench.insight.compare.compare`: what ``workbench compare --json`` prints, without
+    the buckets."""
+    return _compare(base.run, entry.run, key_of([base, entry]))
+
+
+@st.cache_data(max_entries=4 * KEPT, show_spinner=False)
+def _compare(_base: Run, _run: Run, key: Key) -> dict[str, Any]:
+    from workbench.insight import compare as insight
+
+    return insight.compare(_base, [_run], buckets=False)[0]
+
+
+def reliability(entries: Sequence[Entry]) -> pd.DataFrame:
+    """See `workbench.insight.calibration.reliability`."""
+    return _reliability([entry.run for entry in entries], key_of(entries))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _reliability(_runs: list[Run], key: Key) -> pd.DataFrame:
+    from workbench.insight import calibration as insight
+
+    return insight.reliability(_runs)
+
+
+def calibration_by_activity(base: Entry, entries: Sequence[Entry]) -> pd.DataFrame:
+    """See `workbench.insight.calibration.calibration_by_activity`."""
+    return _calibration(base.run, [e.run for e in entries], key_of([base, *entries]))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _calibration(_base: Run, _runs: list[Run], key: Key) -> pd.DataFrame:
+    from workbench.insight import calibration as insight
+
+    return insight.calibration_by_activity(_base, _runs)
+
+
+def latency(entries: Sequence[Entry]) -> pd.DataFrame:
+    """See `workbench.insight.cost.serving_latency`; `model` is the run's key."""
+    return _latency(list(entries), key_of(entries))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner="Timing requests")
+def _latency(_entries: list[Entry], key: Key) -> pd.DataFrame:
+    from components import models
+    from workbench.insight import cost
+
+    return cost.serving_latency({entry.key: models.trained(entry) for entry in _entries})
+
+
+def gradient_share(entry: Entry) -> pd.DataFrame:
+    """See `workbench.insight.gradient_share.gradient_share`, on the first training samples."""
+    return _gradient_share(entry, key_of([entry]))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _gradient_share(_entry: Entry, key: Key) -> pd.DataFrame:
+    from components import models
+    from workbench.insight import gradient_share as insight
+
+    model, dataset = models.trained(_entry)
+    return insight.gradient_share(model, dataset.batch(dataset.splits["train"][:GRADIENT_ROWS]))
+
+
+def gradient_steps(entry: Entry) -> pd.DataFrame:
+    """See `workbench.insight.gradient_share.probed`: an epoch of the run's training again."""
+    return _gradient_steps(entry, key_of([entry]))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _gradient_steps(_entry: Entry, key: Key) -> pd.DataFrame:
+    from components import models
+    from workbench.insight import gradient_share as insight
+
+    return insight.probed(_entry.run.config, models.trained(_entry).dataset, rows=GRADIENT_ROWS)
+
+
+def joined(frames: Sequence[pd.DataFrame], entries: Sequence[Entry]) -> pd.DataFrame:
+    """Frames of some runs as one, with the `group` label of each run."""
+    labels = labels_of([entry.run for entry in entries])
+    return pd.concat(
+        [
+            frame.assign(group=labels[entry.run.name])
+            for frame, entry in zip(frames, entries, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+
+def spectrum(entries: Sequence[Entry]) -> pd.DataFrame:
+    """See `workbench.insight.spectrum.spectrum`."""
+    return _spectrum([entry.run for entry in entries], key_of(entries))
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _spectrum(_runs: list[Run], key: Key) -> pd.DataFrame:
+    from workbench.insight import spectrum as insight
+
+    return insight.spectrum(_runs)
+
+
+def side_by_side(entries: Sequence[Entry]) -> pd.DataFrame:
+    """See `workbench.insight.settings.side_by_side`; the runs go by the names that are shown."""
+    frame = _side_by_side([entry.run for entry in entries], key_of(entries))
+    return frame.assign(run=[entry.key for entry in entries])
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _side_by_side(_runs: list[Run], key: Key) -> pd.DataFrame:
+    from workbench.insight import settings
+
+    return settings.side_by_side(_runs)
 
 
 def specs(

@@ -40,6 +40,8 @@ def next_step(entry: Entry) -> str:
     )
     said = escaped(run.status.message).rstrip(".") or "no reason was given"
     match run.state:
+        case "queued":
+            return "Waits for a place in the live lab. Open that page to see what trains before it."
         case "running":
             return f"Training: {progress(entry)}. Reload this page to see how far it is."
         case "failed":

@@ -13,7 +13,7 @@ the URL and cannot be seen by its test harness; that is why it is not used.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 
@@ -124,6 +124,17 @@ def publish() -> None:
         st.query_params.from_dict(values)
 
 
+def rerun() -> NoReturn:
+    """Run the whole page again from a fragment, with the state that was written last.
+
+    A fragment that redraws itself may come with a URL from before that: it would pass for a link.
+    """
+    published = st.session_state.get(_PUBLISHED)
+    if published:
+        st.query_params.from_dict(published)
+    st.rerun()
+
+
 def _candidates(name: str) -> list[list[str]]:
     """What the value could be, best first: the URL's news, the widget, what was there before."""
     session = st.session_state
@@ -158,4 +169,6 @@ def _texts(value: Any) -> list[str]:
         return [""]
     if isinstance(value, str):
         return [value]
+    if isinstance(value, int | float):
+        return [str(value)]
     return [str(item) for item in value] or [""]

@@ -8,12 +8,12 @@ from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
 
-from workbench.charts import adapter_heatmap, adapter_weights, planted_importance, words
+from workbench.charts import adapter_heatmap, adapter_weights, words
 from workbench.errors import InputError
 from workbench.insight.samples import Quantity
 
 QUANTITIES = {"weight": "Weight w", "contribution": "Contribution w·|v|"}
-TABS = ("By activity", "By activity and popularity", "Against the planted truth")
+TABS = ("By activity", "By activity and popularity")
 
 
 def main() -> None:
@@ -23,11 +23,9 @@ def main() -> None:
     entry = _run(picked)
     if entry is None:
         return
-    names = TABS if entry.run.has("importance") else TABS[:2]
-    state.one("view", names)
-    tabs = st.tabs(names, key="view", on_change="rerun")
-    draws = (_curves, _heatmap, _planted)
-    for tab, draw in zip(tabs, draws, strict=False):
+    state.one("view", TABS)
+    tabs = st.tabs(TABS, key="view", on_change="rerun")
+    for tab, draw in zip(tabs, (_curves, _heatmap), strict=True):
         if tab.open:
             with tab:
                 draw(entry, picked)
@@ -151,32 +149,6 @@ def _feature(entry: Entry, picked: Picked, quantity: Quantity) -> str:
     feature = str(state.one("heat", features))
     st.selectbox("Feature", features, key="heat", format_func=words.feature_title, width=280)
     return feature
-
-
-def _planted(entry: Entry, picked: Picked) -> None:
-    frame = compute.planted_shares(entry)
-    st.markdown(
-        "In the planted world it is known how much each feature can tell about a user with so many "
-        "training interactions. Beside it: the feature's share of the sum of all contributions "
-        "w·|v|. The two are different quantities, so compare the order of the features and which "
-        "way each moves, not the heights."
-    )
-    show.says(planted_importance.sentence(frame))
-    top, activity = planted_importance.scale_top(frame), float(frame["activity"].max())
-    specs = compute.specs(
-        [entry],
-        lambda: [
-            planted_importance.panel(rows, top=top, activity=activity, variant=entry.run.variant)
-            for rows in planted_importance.split(frame)
-        ],
-        "planted",
-    )
-    show.panels(specs, "planted")
-    st.caption(
-        "Dashed, squares: planted. Solid, points: estimated, with the 95% interval of the "
-        "feature's median over the same sum. Faint: bins with fewer than 30 users."
-    )
-    show.csv(planted_importance=frame)
 
 
 try:

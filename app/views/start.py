@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import streamlit as st
-from components import compute, notes, pages, show, sidebar
-from components.catalogue import Entry
+from components import compute, notes, pages, run_table, show, sidebar
 from components.sidebar import Picked
 from components.text import escaped
 
-from workbench.charts.names import name_of
-
 APP = Path(__file__).parents[1]
-ROWS_SHOWN = 30
-ICONS = {"finished": "✓", "running": "▶", "stopped": "■", "failed": "✗"}
 
 
 def main() -> None:
@@ -55,23 +48,7 @@ def _questions() -> None:
 
 
 def _table(picked: Picked) -> None:
-    frame = pd.DataFrame([_row(entry, picked) for entry in picked.catalogue.entries])
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        frame,
-        hide_index=True,
-        height="content" if len(frame) <= ROWS_SHOWN else 36 * ROWS_SHOWN,
-        placeholder="",
-        column_config={
-            "test AUC": number(format="%.4f", help="Chance that a positive ranks above a negative"),
-            "UAUC": number(format="%.4f", help="AUC per user, weighted by the user's samples"),
-            "RelaImpr": number(
-                format="%+.2f%%",
-                help="Test AUC over the baseline's, minus one; intervals: AUC per activity bucket",
-            ),
-        },
-        alt="Table of all runs with variant, data set, test AUC, UAUC, RelaImpr and state",
-    )
+    run_table.draw(picked)
     if picked.base:
         base = escaped(picked.labels[picked.base.key])
         st.caption(
@@ -79,47 +56,6 @@ def _table(picked: Picked) -> None:
             "set, and of the same seed where the baseline has it. One run is one draw: how sure a "
             "difference is, the page on AUC per activity bucket shows."
         )
-
-
-def _row(entry: Entry, picked: Picked) -> dict[str, Any]:
-    run = entry.run
-    row: dict[str, Any] = {
-        "run": entry.key,
-        "variant": None,
-        "model": None,
-        "data": None,
-        "seed": None,
-        "test AUC": None,
-        "UAUC": None,
-        "RelaImpr": None,
-        "state": f"{ICONS.get(run.state, '!')} {run.state}",
-    }
-    if run.problem is not None:
-        return row
-    row |= {
-        "variant": name_of(run.variant),
-        "model": run.config.model.name,
-        "data": run.config.data.source,
-        "seed": run.seed,
-    }
-    if entry.usable:
-        summary = run.summary or {}
-        row |= {"test AUC": summary.get("test_auc"), "UAUC": summary.get("test_uauc")}
-        row["RelaImpr"] = _rela_impr(entry, picked)
-    return row
-
-
-def _rela_impr(entry: Entry, picked: Picked) -> float | None:
-    """Percent over the baseline; None for the baseline itself and for other data."""
-    if picked.base is None or entry.key not in picked.labels:
-        return None
-    own_seed = {e.run.seed: e for e in picked.catalogue.seeds_of(picked.base)}
-    base = own_seed.get(entry.run.seed, picked.base)
-    mine = (entry.run.summary or {}).get("test_auc")
-    its = (base.run.summary or {}).get("test_auc")
-    if entry.key == base.key or not mine or not its:
-        return None
-    return 100 * float(mine / its - 1)
 
 
 def _attention(picked: Picked) -> None:

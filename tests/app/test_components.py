@@ -82,6 +82,18 @@ def test_labels_name_what_tells_runs_apart(tmp_path: Path) -> None:
     }
 
 
+def test_a_rivals_run_is_called_by_the_rivals_name(tmp_path: Path) -> None:
+    runs = RunStore(tmp_path)
+    make_fake_run(runs, variant="base", name="base")
+    make_fake_run(runs, variant="base", name="ssl", overrides={"rival": {"name": "ssl"}})
+    found = catalogue.read({"store": tmp_path})
+    # Rivals come after the variants.
+    assert list(found.labels(found.usable).items()) == [
+        ("base", "Unmasked base, seed 0"),
+        ("ssl", "Self-supervised, seed 0"),
+    ]
+
+
 def test_seeds_of_a_run_are_those_of_its_experiment(tmp_path: Path) -> None:
     runs = RunStore(tmp_path)
     make_fake_run(runs, variant="full", name="a", seed=3)

@@ -12,7 +12,7 @@ from tests.fake_runs import make_fake_run
 from workbench.insight.compare import compare
 from workbench.runs import RunStore
 
-VIEWS = ("adapter_weights", "id_norms", "auc_by_bucket")
+VIEWS = ("adapter_weights", "id_norms", "auc_by_bucket", "calibration", "planted_truth")
 FEATURES = 6
 
 
@@ -112,16 +112,25 @@ def test_heat_map_of_a_feature(store: Path, open_app: Any, specs: Any, text: Any
 
 
 def test_planted_truth(store: Path, open_app: Any, specs: Any, text: Any) -> None:
-    app = open_app(store, page="adapter_weights", view="Against the planted truth")
+    app = open_app(store, page="planted_truth")
     assert len(specs(app)) == FEATURES
     assert "rank correlation" in text(app)
+    least, most = app.dataframe
+    assert sorted(least.value["feature"]) == sorted(most.value["feature"])
+    assert least.value["planted"].is_monotonic_decreasing
 
 
-def test_no_planted_tab_without_a_truth(store: Path, tmp_path: Path, open_app: Any) -> None:
+def test_one_feature_of_the_planted_truth(store: Path, open_app: Any, specs: Any) -> None:
+    assert len(specs(open_app(store, page="planted_truth", feature="age"))) == 1
+
+
+def test_without_a_planted_truth_the_page_says_why(
+    store: Path, tmp_path: Path, open_app: Any, text: Any
+) -> None:
     shutil.copytree(store / "full-s0", tmp_path / "full-s0")
     (tmp_path / "full-s0" / "importance.parquet").unlink()
-    app = open_app(tmp_path, page="adapter_weights")
-    assert [tab.label for tab in app.tabs] == ["By activity", "By activity and popularity"]
+    said = text(open_app(tmp_path, page="planted_truth"))
+    assert "Real data have no known importances" in said
 
 
 def test_runs_without_an_adapter(store: Path, open_app: Any, text: Any) -> None:

@@ -33,6 +33,14 @@ def address(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[str]:
+    """The served app on the demo runs, whose models can be asked."""
+    log = tmp_path_factory.mktemp("trained") / "server.log"
+    with served.serve(served.PROJECT / "data" / "demo_runs", log) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     """Chromium without a window."""
     with sync_playwright() as playwright:

@@ -17,12 +17,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 PROJECT = Path(__file__).parents[2]
-PAGES = {
-    "start": "",
-    "adapter-weights": "How does the adapter weigh features as users become active?",
-    "id-norms": "Do head users' ID embeddings grow larger?",
-    "auc-by-bucket": "What does masking do to AUC per activity bucket?",
-}
+# Streamlit puts the app's folder on the path.
+sys.path.insert(0, str(PROJECT / "app"))
+from components import pages  # noqa: E402
+
+PAGES = {page.path or "start": page for page in pages.PAGES}
+"""Address -> page."""
 STARTS_WITHIN = 60.0
 """Seconds that the server may take; it imports Streamlit and pandas first."""
 DRAWS_WITHIN = 60_000
@@ -134,8 +134,19 @@ def open_page(page: Page, address: str, name: str, query: str = "") -> None:
 
 def expect_page(page: Page, name: str) -> None:
     """Wait until a page of the app is drawn."""
-    heading = PAGES[name] or "AdaF2M2 workbench"
-    expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=DRAWS_WITHIN)
-    if name != "start":
-        expect(charts(page).first.locator("svg").first).to_be_visible(timeout=DRAWS_WITHIN)
+    heading = page.get_by_role("heading", name=PAGES[name].question, exact=True)
+    expect(heading).to_be_visible(timeout=DRAWS_WITHIN)
     wait_until_idle(page)
+
+
+def go_to(page: Page, name: str) -> None:
+    """Choose a page in the navigation at the top and wait until it is drawn."""
+    wanted = PAGES[name]
+    navigation = page.get_by_test_id("stTopNav")
+    if wanted.group:
+        navigation.get_by_text(wanted.group, exact=True).click()
+        links = page.get_by_test_id("stTopNavDropdownLink")
+    else:
+        links = navigation.get_by_test_id("stTopNavLink")
+    links.filter(has_text=wanted.title).click()
+    expect_page(page, name)

@@ -50,6 +50,16 @@ def test_the_weight_scale_widens_the_axis() -> None:
     assert charts.scales(frame).top == 2.0
 
 
+def test_weights_without_a_start_have_no_rule_and_an_axis_of_their_own(
+    weights: pd.DataFrame,
+) -> None:
+    frame = weights.assign(start=float("nan"))
+    panel = charts.panel(charts.split(frame)[0]).to_dict()
+    assert "weight before training" not in json.dumps(panel)
+    highest = frame.loc[frame["enough"], ["q75", "ci_high"]].max().max()
+    assert charts.scales(frame).top == pytest.approx(1.05 * highest)
+
+
 def test_contributions_have_an_axis_of_their_own(weights: pd.DataFrame) -> None:
     frame = weights.assign(start=float("nan"))
     shared = charts.scales(frame, "contribution")

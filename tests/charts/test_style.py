@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.charts import names, style
+from workbench.presets import METHODS
 
 CONFIG = Path(__file__).parents[2] / "app" / ".streamlit" / "config.toml"
 
@@ -50,13 +51,14 @@ def test_text_is_readable_on_both_themes(mode: str) -> None:
 
 
 def test_the_theme_has_the_variants_colours() -> None:
-    assert set(theme()["chartCategoricalColors"]) == set(style.COLOURS.values())
+    assert set(theme()["chartCategoricalColors"]) == {style.COLOURS[v] for v in names.VARIANTS}
 
 
 def test_every_variant_has_its_own_colour_and_dash() -> None:
-    assert set(style.COLOURS) == set(style.DASHES) == set(names.VARIANTS)
-    assert len(set(style.COLOURS.values())) == 4
-    assert len({tuple(dash) for dash in style.DASHES.values()}) == 4
+    assert set(style.COLOURS) == set(style.DASHES) == set(names.METHODS)
+    assert len(set(style.COLOURS.values())) == len(names.METHODS)
+    assert len({tuple(dash) for dash in style.DASHES.values()}) == len(names.METHODS)
+    assert set(names.METHODS) == set(METHODS)
 
 
 def test_leaving_a_variant_out_does_not_swap_colours() -> None:
@@ -72,6 +74,8 @@ def test_a_label_is_drawn_as_the_variant_it_starts_with() -> None:
     assert names.variant_of("something else") == "full"
     assert names.name_of("mask (framework.k = 3)") == "Mask only (framework.k = 3)"
     assert names.name_of("base", short=True) == "Base"
+    assert names.name_of("dropoutnet (rival.dropoutnet.share = 0.3)").startswith("DropoutNet (")
+    assert style.colour_of("ssl") == style.COLOURS["ssl"] != style.COLOURS["full"]
     assert names.name_of("something else") == "something else"
 
 

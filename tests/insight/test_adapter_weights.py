@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.fake_runs import SCHEMA, make_fake_run, make_hand_run
+from tests.fake_runs import SCHEMA, fake_config, make_fake_run, make_hand_run
 from workbench.errors import InputError
 from workbench.insight.adapter_weights import (
+    _start,
     adapter_heatmap,
     adapter_weight_slope,
     adapter_weights,
@@ -99,6 +101,14 @@ def test_id_features_come_first_then_the_schema_order(runs: RunStore) -> None:
 def test_start_follows_the_weight_scale(runs: RunStore) -> None:
     run = three_users(runs, framework={"weight_scale": 2.0})
     assert set(adapter_weights(run)["start"]) == {1.0}
+
+
+def test_a_gate_whose_layers_are_drawn_has_no_start() -> None:
+    def start(senet: dict[str, str]) -> float:
+        return _start(fake_config("base", overrides={"rival": {"name": "senet", "senet": senet}}))
+
+    assert start({}) == 0.5
+    assert math.isnan(start({"activation": "relu"}))
 
 
 def test_contributions_have_their_own_columns_and_no_start(runs: RunStore) -> None:

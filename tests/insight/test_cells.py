@@ -24,6 +24,15 @@ def store(tmp_path: Path) -> RunStore:
     return store
 
 
+def test_a_rival_is_compared_and_is_no_second_base(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    make_fake_run(store, variant="base")
+    make_fake_run(store, variant="base", overrides={"rival": {"name": "dropoutnet"}})
+    base, rival = result_cells(store.list(), replicates=10)
+    assert (base["variant"], rival["variant"], rival["group"]) == ("base", *["dropoutnet"] * 2)
+    assert rival["base_auc_mean"] == pytest.approx(base["auc_mean"])
+
+
 def test_cells_agree_with_other_tools(store: RunStore) -> None:
     base, full = result_cells(store.list(), replicates=200)
     assert (base["group"], full["group"]) == ("base", "full")

@@ -7,6 +7,7 @@ q75, ci_low, ci_high, users, rows, enough, start.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import altair as alt
@@ -41,10 +42,11 @@ class Scales(NamedTuple):
 
 
 def scales(frame: pd.DataFrame, quantity: str = "weight") -> Scales:
-    """Shared scales of all panels of `frame`: [0, weight_scale] for the weight itself."""
-    if quantity == "weight":
+    """Shared scales of all panels of `frame`: [0, weight_scale] for weights that are bounded."""
+    start = float(frame["start"].max())
+    if quantity == "weight" and math.isfinite(start):
         # The adapter starts in the middle of its range.
-        top = 2 * float(frame["start"].max())
+        top = 2 * start
     else:
         shown = frame[frame["enough"]] if frame["enough"].any() else frame
         top = 1.05 * float(shown[["q75", "ci_high"]].max().max())
@@ -117,8 +119,8 @@ def panel(
     ]
     if brush:
         layers[-1] = layers[-1].add_params(style.slice_brush())
-    if quantity == "weight":
-        start = float(frame["start"].iloc[0])
+    start = float(frame["start"].iloc[0])
+    if quantity == "weight" and math.isfinite(start):
         layers.append(
             style.horizontal_rule(start, f"weight before training: {start:g}").encode(y=y("value"))
         )

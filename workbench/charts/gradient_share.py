@@ -92,3 +92,58 @@ def sentence(frame: pd.DataFrame, features: Sequence[str] | None = None) -> str:
     parts = [f"{row.share:.0%} ({name_of(str(row.group))})" for row in shares.itertuples()]
     names = listing([feature_title(name) for name in features])
     return f"Share of the embedding gradient that goes to {names}: {', '.join(parts)}."
+
+
+def loss_panel(frame: pd.DataFrame, *, longest: float, title: str, variant: str) -> alt.LayerChart:
+    """One run: how long the gradient of each loss is that reaches a feature's vectors.
+
+    Solid bars are the main loss, hollow ones alpha times the auxiliary loss; the text is the
+    adapter's mean weight. There is no interval: the gradients are exact on one fixed batch.
+
+    Args:
+        frame: of `workbench.insight.gradient_share.gradient_share`.
+        longest: end of the axis that all runs share.
+        title: the run's name.
+        variant: decides the colour.
+    """
+    colour = style.COLOURS[variant_of(variant)]
+    names = [feature_title(name) for name in frame["feature"]]
+    long = frame.assign(name=names).melt(
+        ["name", "share", "weight"], ["main", "auxiliary"], "loss", "length"
+    )
+    scale = alt.Scale(domain=[0, 1.12 * longest], nice=False)
+    x = alt.X("length:Q", scale=scale, axis=alt.Axis(title="mean length of gradient", tickCount=4))
+    y = alt.Y("name:N", sort=names, axis=alt.Axis(title=None))
+    offset = alt.YOffset("loss:N", sort=["main", "auxiliary"])
+    tooltip = [
+        alt.Tooltip("name:N", title="feature"),
+        alt.Tooltip("loss:N"),
+        alt.Tooltip("length:Q", format=".3g"),
+        alt.Tooltip("share:Q", format=".1%", title="share of both losses' sum"),
+        alt.Tooltip("weight:Q", format=".3f", title="mean weight"),
+    ]
+    solid = alt.OpacityValue(0.15, condition={"test": "datum.loss == 'main'", "value": 0.9})
+    rows = alt.Chart(long)
+    bars = rows.mark_bar(color=colour, stroke=colour, strokeWidth=1).encode(
+        x=x, y=y, yOffset=offset, fillOpacity=solid, tooltip=tooltip
+    )
+    weights = (
+        alt.Chart(frame.assign(name=names, end=frame[["main", "auxiliary"]].max(axis=1)))
+        .mark_text(align="left", dx=4, fontSize=10, color=style.RULE, aria=False)
+        .encode(x=alt.X("end:Q", scale=scale), y=y, text=alt.Text("weight:Q", format=".2f"))
+    )
+    return alt.LayerChart(layer=[bars, weights]).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=13),
+        height=30 * len(frame) + 60,
+        description=loss_sentence(frame, title),
+    )
+
+
+def loss_sentence(frame: pd.DataFrame, title: str) -> str:
+    """Which part of the gradient goes to features that are no IDs, and from which loss."""
+    meta = frame[~frame["is_id"]]
+    text = f"{title}: {meta['share'].sum():.0%} of the gradient reaches features that are no IDs"
+    if frame["auxiliary"].sum() > 0:
+        part = meta["auxiliary"].sum() / max(meta[["main", "auxiliary"]].sum().sum(), 1e-30)
+        text += f", {part:.0%} of theirs from the auxiliary loss"
+    return f"{text}."

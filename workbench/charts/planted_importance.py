@@ -152,30 +152,39 @@ def split(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def agreement(frame: pd.DataFrame) -> list[tuple[float, float]]:
-    """For each bin with enough users: its activity and the rank correlation over features.
-
-    The planted share is read off at the bin's activity, linearly in log(1 + activity).
-    """
+    """For each bin with enough users: its activity and the rank correlation over features."""
     estimated = frame[(frame["kind"] == ESTIMATED) & frame["enough"]]
-    planted = {
-        name: rows.sort_values("activity")
-        for name, rows in frame[frame["kind"] == PLANTED].groupby("feature")
-    }
     found = []
-    for _, rows in estimated.groupby("activity"):
-        activity = float(rows["activity"].iloc[0])
-        truth = [
-            np.interp(
-                np.log1p(activity),
-                np.log1p(planted[name]["activity"]),
-                planted[name]["share"],
-            )
-            for name in rows["feature"]
-        ]
-        ranks = np.corrcoef(pd.Series(truth).rank(), rows["share"].rank())
+    for activity in sorted(estimated["activity"].unique()):
+        rows = order_at(frame, float(activity))
+        ranks = np.corrcoef(rows["planted"].rank(), rows["estimated"].rank())
         if len(rows) > 2 and np.isfinite(ranks[0, 1]):
-            found.append((activity, float(ranks[0, 1])))
+            found.append((float(activity), float(ranks[0, 1])))
     return found
+
+
+def order_at(frame: pd.DataFrame, activity: float) -> pd.DataFrame:
+    """The features of one bin by their planted share.
+
+    Args:
+        frame: of `shares`.
+        activity: of a bin of the estimate. The planted share is read off there, linearly in
+            log(1 + activity).
+
+    Returns:
+        feature, planted, estimated (shares), the largest planted share first.
+    """
+    rows = frame[(frame["kind"] == ESTIMATED) & (frame["activity"] == activity)]
+    planted = {
+        name: curve.sort_values("activity")
+        for name, curve in frame[frame["kind"] == PLANTED].groupby("feature")
+    }
+    truth = [
+        np.interp(np.log1p(activity), np.log1p(planted[name]["activity"]), planted[name]["share"])
+        for name in rows["feature"]
+    ]
+    table = pd.DataFrame({"feature": rows["feature"], "planted": truth, "estimated": rows["share"]})
+    return table.sort_values("planted", ascending=False, ignore_index=True)
 
 
 def sentence(frame: pd.DataFrame) -> str:

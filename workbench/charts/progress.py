@@ -72,3 +72,68 @@ def _colour(frame: pd.DataFrame) -> alt.Color:
     return alt.Color(
         "group:N", scale=style.colour_scale(groups), legend=alt.Legend(title=None, orient="bottom")
     )
+
+
+def live_loss_chart(colour: str) -> alt.LayerChart:
+    """Losses of a run under way; the data sets "losses" and "changes" are filled in by the page.
+
+    Without its data the specification never changes, so that a page can add points without
+    drawing the chart again. Frames: see `workbench.lab.progress`.
+    """
+    names = list(LOSSES.values())
+    lines = alt.Chart(alt.NamedData("losses")).mark_line(strokeWidth=1.8, color=colour)
+    return _live(
+        lines.encode(
+            x=_epochs_axis(),
+            y=alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="loss")),
+            strokeDash=alt.StrokeDash(
+                "loss:N",
+                scale=alt.Scale(domain=names, range=[[1, 0], [4, 3]]),
+                legend=alt.Legend(title=None, orient="bottom"),
+            ),
+            tooltip=["loss:N", alt.Tooltip("value:Q", format=".4f")],
+        ),
+        "Main and auxiliary loss while the model trains; the text above says how far it is.",
+    )
+
+
+def live_auc_chart(colour: str) -> alt.LayerChart:
+    """Validation AUC of a run under way; data sets "aucs", "changes" and "base" (`value`, `note`).
+
+    The thin line is estimated on a sample of the validation rows, points are over all of them.
+    """
+    source = alt.NamedData("aucs")
+    y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="validation AUC"))
+    tooltip = ["rows:N", alt.Tooltip("value:Q", format=".4f")]
+    sample = alt.Chart(source).mark_line(strokeWidth=1, opacity=0.6, color=colour)
+    whole = alt.Chart(source).mark_line(strokeWidth=2, color=colour, point={"color": colour})
+    base = alt.Chart(alt.NamedData("base")).mark_rule(color=style.COLOURS["base"], strokeWidth=2)
+    layers = [
+        base.encode(y=alt.Y("value:Q"), tooltip=alt.Tooltip("note:N", title=" ")),
+        sample.transform_filter("datum.rows == 'a sample of the rows'").encode(
+            x=_epochs_axis(), y=y, tooltip=tooltip
+        ),
+        whole.transform_filter("datum.rows == 'all rows, each epoch'").encode(
+            x=_epochs_axis(), y=y, tooltip=tooltip
+        ),
+    ]
+    return _live(
+        alt.LayerChart(layer=layers),
+        "Validation AUC while the model trains; grey: the baseline's best.",
+    )
+
+
+def _live(chart: alt.Chart | alt.LayerChart, description: str) -> alt.LayerChart:
+    """The chart with a rule wherever a setting was moved by hand."""
+    rule = alt.Chart(alt.NamedData("changes")).mark_rule(color=style.SLICE, strokeDash=[4, 3])
+    moved = rule.encode(x=_epochs_axis(), tooltip=alt.Tooltip("note:N", title="moved by hand"))
+    layers = chart.layer if isinstance(chart, alt.LayerChart) else [chart]
+    return alt.LayerChart(layer=[moved, *layers]).properties(description=description, height=280)
+
+
+def _epochs_axis() -> alt.X:
+    return alt.X(
+        "epochs:Q",
+        scale=alt.Scale(domainMin=0, nice=False),
+        axis=alt.Axis(title="epochs of training"),
+    )

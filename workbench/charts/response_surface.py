@@ -20,15 +20,27 @@ SURE = 0.95
 """Share of the draws that a setting has to win to be called the best."""
 
 
-def chart(frame: pd.DataFrame, optimum: Mapping[str, Optimum]) -> alt.LayerChart:
+CELL_PARAM = "cell"
+"""Name of the selection; what it returns is ``{"cell": [{"aux_weight": ..., ...}]}``."""
+
+
+def chart(
+    frame: pd.DataFrame, optimum: Mapping[str, Optimum], *, clickable: bool = False
+) -> alt.LayerChart:
     """A heat map of the difference to the base; numbers say it, and how often a cell wins.
 
     The colour scale is symmetric around zero: neutral means "as the base".
+
+    Args:
+        frame, optimum: of the insight. A column `note` replaces what stands below the numbers.
+        clickable: let the reader choose a cell, see `CELL_PARAM`.
     """
     rows = frame.assign(
         mask_range=[f"{low:g} to {high:g}" for low, high in _bounds(frame)],
         text=[f"{signed(row)}" for row in frame["delta"]],
-        wins_text=[f"best in {share:.0%}" for share in frame["wins"]],
+        wins_text=frame["note"]
+        if "note" in frame
+        else [f"best in {share:.0%}" for share in frame["wins"]],
     )
     ranges = [f"{low:g} to {high:g}" for low, high in sorted(set(_bounds(frame)))]
     reach = max(float(frame["delta"].abs().max()), 1e-6)
@@ -48,8 +60,12 @@ def chart(frame: pd.DataFrame, optimum: Mapping[str, Optimum]) -> alt.LayerChart
     ]
     base = alt.Chart(rows).encode(x=x, y=y)
     best = base.transform_filter(f"datum.delta == {float(frame['delta'].max())!r}")
+    cells = base.mark_rect().encode(color=colour, tooltip=tooltip)
+    if clickable:
+        fields = ["aux_weight", "mask_low", "mask_high"]
+        cells = cells.add_params(alt.selection_point(name=CELL_PARAM, fields=fields, toggle=False))
     layers = [
-        base.mark_rect().encode(color=colour, tooltip=tooltip),
+        cells,
         best.mark_rect(filled=False, stroke=style.SLICE, strokeWidth=3, aria=False),
         base.mark_text(dy=-6, fontSize=11).encode(text="text:N", color=INK),
         base.mark_text(dy=8, fontSize=9, aria=False).encode(text="wins_text:N", color=INK),
@@ -71,6 +87,31 @@ def sentence(frame: pd.DataFrame, optimum: Mapping[str, Optimum]) -> str:
         f"{top['wins']:.0%} of the draws. 95% of the best settings have αk between "
         f"{weight.low:g} and {weight.high:g} and mask a feature with a mean probability between "
         f"{mean.low:g} and {mean.high:g}."
+    )
+
+
+def chosen_sentence(frame: pd.DataFrame) -> str:
+    """The setting that validation picks, and what it then does on the test rows.
+
+    Args:
+        frame: of `workbench.insight.surface_runs.surface_of_runs`.
+    """
+    known = frame.dropna(subset=["valid_delta"])
+    if known.empty:
+        return "No run says its validation AUC."
+    top = known.iloc[int(known["valid_delta"].argmax())]
+    verdict = (
+        "more than the base"
+        if top["ci_low"] > 0
+        else "less than the base"
+        if top["ci_high"] < 0
+        else "no difference that this many users can show"
+    )
+    return (
+        f"Chosen on validation: αk = {top['aux_weight']:g} with mask range {top['mask_low']:g} to "
+        f"{top['mask_high']:g} ({signed(top['valid_delta'])} validation AUC to the base). On the "
+        f"test rows it has {signed(top['delta'])} AUC to the base (95% interval "
+        f"{signed(top['ci_low'])} to {signed(top['ci_high'])}): {verdict}."
     )
 
 

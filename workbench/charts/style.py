@@ -15,8 +15,28 @@ import pandas as pd
 
 from workbench.charts.names import SLICE_PARAM, variant_of
 
-COLOURS = {"base": "#999999", "mask": "#D55E00", "adapter": "#CC79A7", "full": "#0072B2"}
-DASHES = {"base": [6, 3], "mask": [2, 2], "adapter": [8, 2, 2, 2], "full": [1, 0]}
+COLOURS = {
+    "base": "#999999",
+    "mask": "#D55E00",
+    "adapter": "#CC79A7",
+    "full": "#0072B2",
+    "dropoutnet": "#009E73",
+    "embedding_dropout": "#A6761D",
+    "senet": "#7E6BC4",
+    "gate": "#8C8C00",
+    "ssl": "#2A9DB5",
+}
+DASHES = {
+    "base": [6, 3],
+    "mask": [2, 2],
+    "adapter": [8, 2, 2, 2],
+    "full": [1, 0],
+    "dropoutnet": [10, 4],
+    "embedding_dropout": [4, 4],
+    "senet": [8, 2, 2, 2, 2, 2],
+    "gate": [12, 3, 3, 3],
+    "ssl": [1, 2],
+}
 
 # Neither black nor white: rules and notes must be seen on both themes.
 RULE = "#808080"
@@ -31,9 +51,21 @@ ENOUGH_USERS = 30
 """A bin with fewer users is drawn in grey and left out of sentences."""
 
 
+def colour_of(label: str) -> str:
+    """The colour of the variant or rival that a label starts with."""
+    return COLOURS[variant_of(label)]
+
+
 def colour_scale(labels: Sequence[str]) -> alt.Scale:
     """A colour for each label, fixed by its variant: leaving a run out never swaps colours."""
-    return alt.Scale(domain=list(labels), range=[COLOURS[variant_of(label)] for label in labels])
+    return alt.Scale(domain=list(labels), range=[colour_of(label) for label in labels])
+
+
+def run_scale(frame: pd.DataFrame) -> alt.Scale:
+    """A colour for each `label` of a frame of runs, by the run's `variant`."""
+    runs = frame.drop_duplicates("label")
+    colours = [COLOURS[variant_of(str(variant))] for variant in runs["variant"]]
+    return alt.Scale(domain=list(runs["label"]), range=colours)
 
 
 def dash_scale(labels: Sequence[str]) -> alt.Scale:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.config import ExperimentConfig
 from workbench.insight.buckets import FINE_EDGES, assign
 from workbench.insight.samples import Quantity, check_rows, read_predictions, read_weights
 from workbench.runs import Run
@@ -37,14 +38,15 @@ def adapter_weights(
         `order`, `low`, `high` (least and most activity of the bin), `activity` (median of its
         users), `median`, `q25`, `q75`, `ci_low`, `ci_high` (95% interval of the median), `users`,
         `rows`, `enough` (at least 30 users), `start` (the weight before training, nan for
-        contributions). ID features first, bins ascending.
+        contributions and for a gate that starts nowhere in particular). ID features first, bins
+        ascending.
 
     Raises:
         InputError: a run without adapter weights, or damaged tables.
     """
     names, activity, rows, means = _user_means(run, quantity)
     is_id = {slot.name: slot.is_id for slot in run.layout()[1].slots}
-    start = run.config.framework.weight_scale / 2 if quantity == "weight" else float("nan")
+    start = _start(run.config) if quantity == "weight" else float("nan")
     index, labels = assign(activity, FINE_EDGES)
     highs = [*(edge - 1 for edge in FINE_EDGES[1:]), int(activity.max())]
     records: list[dict[str, Any]] = []
@@ -127,6 +129,14 @@ def adapter_heatmap(run: Run, feature: str, *, quantity: Quantity = "weight") ->
     cells.insert(0, "user_bucket", names[cells["user_order"]])
     cells.insert(2, "item_bucket", names[cells["item_order"]])
     return cells
+
+
+def _start(config: ExperimentConfig) -> float:
+    """The weight of every feature before training; nan for a gate whose layers are all drawn."""
+    rival = config.rival
+    if rival.name == "senet" and rival.senet.activation == "relu":
+        return float("nan")
+    return config.framework.weight_scale / 2
 
 
 def _user_means(

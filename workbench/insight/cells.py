@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from workbench.config import Variant
 from workbench.errors import InputError
 from workbench.insight.auc_by_bucket import auc_by_bucket
+from workbench.presets import METHODS
 from workbench.runs import Run
 from workbench.statistics import paired_t
-
-VARIANTS = [variant.value for variant in Variant]
 
 
 def result_cells(runs: Sequence[Run], *, replicates: int = 1000) -> list[dict[str, Any]]:
@@ -38,7 +36,7 @@ def result_cells(runs: Sequence[Run], *, replicates: int = 1000) -> list[dict[st
         if run.state != "finished":
             raise InputError(f"run '{run.name}' is {run.state}; only finished runs have results")
     places: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: (VARIANTS.index(run.variant), run.seed)):
+    for run in sorted(runs, key=lambda run: (METHODS.index(run.variant), run.seed)):
         places[run.config.data.source, run.config.model.name].append(run)
     cells = []
     for members in places.values():

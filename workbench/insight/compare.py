@@ -23,7 +23,12 @@ NUMBERS = {
 
 
 def compare(
-    base_run: Run, runs: Sequence[Run], *, replicates: int = 1000, seed: int = 0
+    base_run: Run,
+    runs: Sequence[Run],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    buckets: bool = True,
 ) -> list[dict[str, Any]]:
     """Paired difference in test AUC of each run to the base run.
 
@@ -31,6 +36,7 @@ def compare(
         base_run: what the runs are compared to.
         runs: any runs on the same test samples, each by itself.
         replicates, seed: of the bootstrap over users.
+        buckets: False leaves the list of buckets empty; the other numbers are the same.
 
     Returns:
         One dictionary per run: `run`, `base_run`, `variant`, `seed`, `users`, `rows`, `positives`,
@@ -48,7 +54,9 @@ def compare(
         rows = read_predictions(run)
         check_same_samples(base_run, samples, run, rows)
         pair = (samples["logit"].to_numpy(), rows["logit"].to_numpy())
-        frame, _ = paired_by_bucket([pair], samples, replicates=replicates, seed=seed)
+        frame, _ = paired_by_bucket(
+            [pair], samples, replicates=replicates, seed=seed, buckets=buckets
+        )
         records = frame.to_dict("records")
         about = {"run": run.name, "base_run": base_run.name}
         results.append(

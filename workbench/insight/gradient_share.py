@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.data.dataset import Batch
+from workbench.config import ExperimentConfig
+from workbench.data.dataset import Batch, Dataset
 from workbench.nn.framework import AdaF2M2, task_loss
 from workbench.nn.layers import running_statistics_kept
 from workbench.training.hooks import Hooks, Record
@@ -77,6 +78,34 @@ def gradient_share(model: AdaF2M2, batch: Batch, seed: int = 0) -> pd.DataFrame:
     slots = model.embedding.layout.slots
     facts = {"feature": [s.name for s in slots], "is_id": [s.is_id for s in slots]}
     return pd.DataFrame(facts | {name: value.cpu().numpy() for name, value in columns.items()})
+
+
+def probed(
+    config: ExperimentConfig, dataset: Dataset, *, rows: int = 4096, readings: int = 20
+) -> pd.DataFrame:
+    """Train one epoch in memory and measure `gradient_share` on the way.
+
+    Args:
+        config: of a run; its first epoch is trained again, with its seed.
+        dataset: what the config describes.
+        rows: training samples of the one batch that is measured.
+        readings: about so many, evenly spread over the epoch.
+
+    Returns:
+        The frame of `GradientProbe`.
+
+    Raises:
+        InputError, TrainingError: as `workbench.training.experiment.train`.
+    """
+    from workbench.training.experiment import train
+
+    train_rows = dataset.splits["train"]
+    steps = max(1, len(train_rows) // config.training.batch_size)
+    settings = {"epochs": 1, "log_every": max(1, steps // readings)}
+    short = config.model_copy(update={"training": config.training.model_copy(update=settings)})
+    probe = GradientProbe(dataset.batch(train_rows[:rows]))
+    train(short, dataset, probe)
+    return probe.frame
 
 
 class GradientProbe(Hooks):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
+from workbench.insight.settings import flattened
 from workbench.runs import Run
 
 # Where it ran and how often it reported is not what an experiment is.
@@ -19,7 +19,7 @@ def group_labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     ``full (framework.k = 3)``.
     """
     variants = [group[0].variant for group in groups]
-    settings = [_flat(group[0].config.model_dump(mode="json")) for group in groups]
+    settings = [flattened(group[0].config.model_dump(mode="json")) for group in groups]
     counts = Counter(variants)
     labels = []
     for variant, own in zip(variants, settings, strict=True):
@@ -31,10 +31,3 @@ def group_labels(groups: Sequence[Sequence[Run]]) -> list[str]:
         what = ", ".join(f"{key} = {own[key]}" for key in keys if key not in _IGNORED)
         labels.append(f"{variant} ({what})")
     return labels
-
-
-def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {place + key: value}
-    return flat

@@ -35,6 +35,7 @@ def paired_by_bucket(
     replicates: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    buckets: bool = True,
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """Difference of a metric within each activity bucket, averaged over the pairs.
 
@@ -50,6 +51,7 @@ def paired_by_bucket(
             buckets; each bucket then draws among the users it has.
         metric: one of `workbench.statistics.METRICS`.
         replicates, seed, level: of the bootstrap.
+        buckets: False leaves the buckets out; the row "all" is the same, and ready sooner.
 
     Returns:
         One row for "all" (order -1), then one per bucket with rows: `bucket`, `order`, `users`,
@@ -69,7 +71,8 @@ def paired_by_bucket(
         raise InputError(f"replicates = {replicates}: must be 1 or more")
     order, labels = assign(samples[by].to_numpy())
     slices = [("all", -1, np.arange(len(samples)))]
-    slices += [(labels[i], int(i), np.flatnonzero(order == i)) for i in np.unique(order)]
+    if buckets:
+        slices += [(labels[i], int(i), np.flatnonzero(order == i)) for i in np.unique(order)]
     # torch.tensor copies: a pandas column is read-only, which torch only accepts with a warning.
     users = torch.tensor(samples["user"].to_numpy(np.int64))
     targets = torch.tensor(samples["label"].to_numpy(np.int64))
@@ -77,7 +80,7 @@ def paired_by_bucket(
     records, singles = [], []
     for position, (label, number, rows) in enumerate(slices):
         chosen = torch.from_numpy(rows)
-        record, deltas = _paired(
+        record, deltas = paired_rows(
             [(base[chosen], new[chosen]) for base, new in scores],
             targets[chosen],
             torch.unique(users[chosen], return_inverse=True)[1],
@@ -91,16 +94,27 @@ def paired_by_bucket(
     return pd.DataFrame(records), np.array(singles)
 
 
-def _paired(
+def paired_rows(
     scores: list[tuple[Tensor, Tensor]],
     labels: Tensor,
     user: Tensor,
     metric: str,
     replicates: int,
     draw: np.random.Generator,
-    level: float,
+    level: float = 0.95,
 ) -> tuple[dict[str, Any], list[float]]:
-    """One slice: the record of the averaged difference, and the difference of each pair."""
+    """One slice of rows: the averaged difference, and the difference of each pair.
+
+    Args:
+        scores: logits [row] of the base model and of the other, for each pair.
+        labels: int64 [row], 0 or 1.
+        user: int64 [row], users numbered from 0 without gaps.
+        metric, replicates, level: as in `paired_by_bucket`.
+        draw: of the users.
+
+    Returns:
+        The columns of `paired_by_bucket` from `users` on, and a difference per pair.
+    """
     users = int(user.max()) + 1
     evaluators = [
         (metric_of_draws(metric, base, labels, user), metric_of_draws(metric, new, labels, user))

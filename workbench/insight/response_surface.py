@@ -6,7 +6,7 @@ What can be said honestly is how often each cell wins when the users are drawn a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,14 +67,34 @@ def response_surface(
         raise InputError(f"metric '{metric}': allowed: {allowed}")
     if replicates < 2:
         raise InputError(f"replicates = {replicates}: must be 2 or more")
+    values, draws, users = drawn_values([base, *logits.values()], samples, metric, replicates, seed)
+    settings = np.array(list(logits), dtype=np.float64)  # [setting, 3]
+    return summary(settings, values[1:], values[1:] - values[0], draws[1:] - draws[0], users, level)
+
+
+def drawn_values(
+    scores: Sequence[NDArray[np.float32]],
+    samples: pd.DataFrame,
+    metric: str,
+    replicates: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """A metric of some models on all users, and on the same draws of users.
+
+    Args:
+        scores: [row] of each model, on the rows of `samples`.
+        samples, metric, replicates, seed: as in `response_surface`.
+
+    Returns:
+        values: [model].
+        draws: [model, replicate]; a draw without both classes has no AUC and is left out.
+        users: how many there are.
+    """
     # torch.tensor copies: a pandas column is read-only, which torch only accepts with a warning.
     labels = torch.tensor(samples["label"].to_numpy(np.int64))
     user = torch.unique(torch.tensor(samples["user"].to_numpy(np.int64)), return_inverse=True)[1]
     users = int(user.max()) + 1
-    evaluators = [
-        metric_of_draws(metric, torch.tensor(scores), labels, user)
-        for scores in (base, *logits.values())
-    ]
+    evaluators = [metric_of_draws(metric, torch.tensor(own), labels, user) for own in scores]
     once = torch.ones(users, 1)
     values = np.array([float(evaluate(once)) for evaluate in evaluators])
     draws = torch.cat(
@@ -83,21 +103,37 @@ def response_surface(
             for counts in user_draws(users, replicates, np.random.default_rng(seed))
         ],
         dim=1,
-    ).numpy()  # [1 + setting, replicate]
-    # A draw without both classes has no AUC; it is left out.
-    draws = draws[:, ~np.isnan(draws).any(axis=0)]
-    settings = np.array(list(logits), dtype=np.float64)  # [setting, 3]
+    ).numpy()
+    return values, draws[:, ~np.isnan(draws).any(axis=0)], users
+
+
+def summary(
+    settings: NDArray[np.float64],
+    value: NDArray[np.float64],
+    delta: NDArray[np.float64],
+    drawn: NDArray[np.float64],
+    users: int,
+    level: float,
+) -> tuple[pd.DataFrame, dict[str, Optimum]]:
+    """The frame and the optima of `response_surface`.
+
+    Args:
+        settings: [setting, 3], see `Setting`.
+        value, delta: [setting] on all users.
+        drawn: [setting, replicate] difference to the base on each draw.
+        users, level: of the bootstrap.
+    """
     frame = pd.DataFrame(settings, columns=["aux_weight", "mask_low", "mask_high"])
-    frame["value"], frame["delta"] = values[1:], values[1:] - values[0]
+    frame["value"], frame["delta"] = value, delta
     intervals = [
-        percentile_interval(delta, drawn - draws[0], users, level)
-        for delta, drawn in zip(frame["delta"], draws[1:], strict=True)
+        percentile_interval(point, draws, users, level)
+        for point, draws in zip(delta, drawn, strict=True)
     ]
     frame["ci_low"] = [interval.low for interval in intervals]
     frame["ci_high"] = [interval.high for interval in intervals]
-    winners = draws[1:].argmax(axis=0)
+    winners = drawn.argmax(axis=0)
     frame["wins"] = np.bincount(winners, minlength=len(settings)) / max(len(winners), 1)
-    best = int(values[1:].argmax())
+    best = int(delta.argmax())
     axes = {"aux_weight": settings[:, 0], "mask_mean": settings[:, 1:].mean(axis=1)}
     return frame, {
         name: Optimum(float(axis[best]), *_range(axis[winners], level))
