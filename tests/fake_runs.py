@@ -151,7 +151,7 @@ def fake_config(
         "training": {"seed": seed, "epochs": 3},
     }
     for section, changes in (overrides or {}).items():
-        values[section] = {**values[section], **changes}
+        values[section] = {**values.get(section, {}), **changes}
     return ExperimentConfig.parse(values)
 
 

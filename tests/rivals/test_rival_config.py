@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.rivals.rival_models import rival_config
-from workbench.config import ExperimentConfig, RivalConfig
+from workbench.config import _LATER_SWITCHES, ExperimentConfig, RivalConfig
 from workbench.errors import InputError
 
 
@@ -34,6 +34,10 @@ def test_without_a_rival_the_fingerprint_knows_nothing_of_the_section(with_seed:
     del values["data"]["folder"]
     for key in ("device", "log_every", *(() if with_seed else ("seed",))):
         del values["training"][key]
+    # Nor of switches that came later and are off.
+    for section, keys in _LATER_SWITCHES.items():
+        for key in keys:
+            del values[section][key]
     text = json.dumps(values, sort_keys=True)
     expected = hashlib.sha256(text.encode()).hexdigest()[:12]
     assert config.fingerprint(with_seed=with_seed) == expected

@@ -185,3 +185,18 @@ def test_one_item_feature_cannot_be_split() -> None:
 
 def test_the_tiny_table_has_as_many_items_as_the_tests_believe() -> None:
     assert len(tiny_dataset().item_rows) == 40
+
+
+def test_a_two_tower_model_lends_its_own_item_tower() -> None:
+    config = rival_config("ssl", model="two_tower")
+    model = model_for(config, tiny_dataset())
+    assert isinstance(model, SSL)
+    assert model.tower is None
+    assert not [name for name in model.state_dict() if name.startswith("tower.")]
+    model.losses(tiny_batch(5), generator()).auxiliary.backward()
+    own = {name for name, p in model.base.named_parameters() if p.grad is not None}
+    assert {name.split(".")[0] for name in own} == {"item_tower"}
+    # Any other model gets one made for it, of the settings' widths.
+    other = ssl_model(output_dim=7)
+    assert other.tower is not None
+    assert other.tower[-1].out_features == 7

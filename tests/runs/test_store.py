@@ -43,6 +43,12 @@ def test_default_name_says_what_the_run_is_and_is_unique(
     assert names == [first, f"{first}-2", f"{first}-3"]
 
 
+def test_a_rivals_run_has_the_rivals_name(runs: RunStore) -> None:
+    with runs.create(fake_config("base", overrides={"rival": {"name": "dropoutnet"}})) as writer:
+        assert writer.name.startswith("planted-youtube_dnn-dropoutnet-s0-")
+    assert runs.open(writer.name).variant == "dropoutnet"
+
+
 def test_default_name_of_a_prepared_data_set_is_a_valid_name(runs: RunStore) -> None:
     config = ExperimentConfig.parse({"data": {"source": "/some where/My data (2).v1"}})
     with runs.create(config) as writer:

@@ -1,0 +1,155 @@
+"""``workbench tune``: search for settings on validation AUC; the test rows are never read."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.commands.output import json_line
+from workbench.commands.settings import add_options, config_from
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.config import ExperimentConfig
+    from workbench.tuning.space import Space
+
+SEARCHED = {
+    "lr": "--lrs",
+    "dim": "--dims",
+    "weight_decay": "--weight-decays",
+    "alpha": "--alphas",
+    "k": "--ks",
+    "mask_range": "--mask-lows and --mask-widths",
+}
+"""Option of ``workbench train`` -> what narrows its search here."""
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "tune", help="search for settings on validation AUC"
+    )
+    add_options(parser)
+    add = parser.add_argument
+    add("--trials", type=int, required=True, metavar="N", help="in total, those of earlier calls")
+    add("--jobs", type=int, default=1, metavar="J", help="processes at a time, a thread each")
+    add("--study", type=Path, metavar="FILE", help="SQLite file to start or go on with")
+    add("--out", type=Path, default=Path("runs/tune"), metavar="DIR", help="where results go")
+    add("--with-base", action="store_true", help="first give the base as many trials")
+    add("--lrs", type=float, nargs="+", metavar="LR", help="learning rates; default: the paper's")
+    add("--dims", type=int, nargs="+", metavar="DIM", help="default: the paper's 16 to 256")
+    for name, kind, help_text in (
+        ("--weight-decays", float, "log scale"),
+        ("--alphas", float, "weight of L_aux, log scale"),
+        ("--ks", int, "copies"),
+        ("--mask-lows", float, "lower end of p"),
+        ("--mask-widths", float, "upper end less lower end of p"),
+        ("--strength", float, "a rival's own setting"),
+    ):
+        add(name, type=kind, nargs=2, metavar=("LOW", "HIGH"), help=help_text)
+    add("--weight-scales", type=float, nargs="+", metavar="SCALE", help="1 is the paper's")
+    add("--json", action="store_true", help="end with one JSON line")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, write the best config and say where it is."""
+    from workbench.tuning.study import need_optuna
+
+    need_optuna()
+    for option, instead in SEARCHED.items():
+        if getattr(options, option) is not None:
+            name = "--" + option.replace("_", "-")
+            raise InputError(f"{name}: is searched; narrow the search with {instead}")
+    config, space = config_from(options), _space(options)
+    if options.with_base and config.method == "base":
+        raise InputError("--with-base: the variant is the base itself")
+    if options.with_base and options.study is not None:
+        raise InputError("--with-base: makes two studies; name their folder with --out instead")
+    # A range of the mask or the adapter means nothing to the base.
+    plans = [(config, space)]
+    if options.with_base:
+        plans.insert(0, (_as_base(config), space.model_copy(update={"strength": None})))
+    results = [_search(options, *plan) for plan in plans]
+    if options.json:
+        last = results[-1]
+        base = {"base": results[0]} if options.with_base else {}
+        print(json_line(last | base))
+    else:
+        for result in results:
+            print(result["config"])
+    return 0
+
+
+def _search(options: argparse.Namespace, config: ExperimentConfig, space: Space) -> dict[str, Any]:
+    from workbench.presets import result_stem
+    from workbench.tuning.report import report, write_report
+    from workbench.tuning.search import search
+    from workbench.tuning.study import Plan
+
+    name = result_stem(config.data.source, config.model.name, config.method)
+    study = options.study or options.out / f"{name}.db"
+    plan = Plan(study, config, space, options.trials, options.jobs, config.training.seed)
+    title = f"{config.model.name} {config.method}"
+    print(f"{title}: {options.trials} trials, {study}", file=sys.stderr)
+    found = search(plan, lambda line: print(f"{title} {line}", file=sys.stderr, flush=True))
+    command = _command(options, config)
+    stem = study.with_suffix("") if options.study else options.out / name
+    yaml_path, json_path = write_report(stem, found, command)
+    print(
+        f"{title}: best validation AUC {found.value:.4f} of {found.trials} trials "
+        f"({found.pruned} pruned, {found.diverged} diverged); "
+        f"workbench train --config {yaml_path}",
+        file=sys.stderr,
+    )
+    files = {"study": str(study), "config": str(yaml_path), "report": str(json_path)}
+    return report(found, command) | files
+
+
+def _space(options: argparse.Namespace) -> Space:
+    from workbench.tuning.space import Space
+
+    given = {
+        "lrs": options.lrs,
+        "dims": options.dims,
+        "weight_decay": options.weight_decays,
+        "alpha": options.alphas,
+        "k": options.ks,
+        "mask_low": options.mask_lows,
+        "mask_width": options.mask_widths,
+        "weight_scales": options.weight_scales,
+        "strength": options.strength,
+    }
+    return Space.parse({key: value for key, value in given.items() if value is not None})
+
+
+def _as_base(config: ExperimentConfig) -> ExperimentConfig:
+    """The same experiment without the framework or rival, whose settings go back to defaults."""
+    from workbench.config import ExperimentConfig
+
+    values = config.model_dump(exclude={"framework", "rival"})
+    return ExperimentConfig.parse(values | {"framework": {"variant": "base"}})
+
+
+def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
+    """How to make it again; ``DIR`` stands for the folder of the raw files."""
+    words = ["workbench", "tune", "--data", config.data.source]
+    if config.data.folder is not None:
+        words += ["--from", "DIR"]
+    words += ["--model", config.model.name, "--variant", config.method]
+    skipped = {"data", "folder", "model", "variant", "run", "command", "json", "jobs", "with_base"}
+    for name, value in sorted(vars(options).items()):
+        if name in skipped or value is None or value == [] or value is False:
+            continue
+        option = "--" + name.replace("_", "-")
+        if name == "set":
+            for setting in value:
+                words += ["--set", setting]
+        elif isinstance(value, list):
+            words += [option, *map(str, value)]
+        else:
+            words += [option, str(value)]
+    return shlex.join(words)

@@ -1,0 +1,84 @@
+"""Tables of results as Markdown, ready for a README."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.reproduce.cells import Cell
+from workbench.reproduce.tables import Table
+
+
+def table_markdown(table: Table, cells: Sequence[Cell], missing: Sequence[Cell]) -> str:
+    """One line per cell: ours with interval and p, the paper's beside it, and what is missing."""
+    head = ["Data", "Preset", "Model", "Variant", "Trials", "Seeds", "Test AUC"]
+    head += ["Difference (95% interval)", "RelaImpr", "p"]
+    if table.uauc:
+        head += ["UAUC", "RelaImpr (95% interval)", "Paper AUC / UAUC"]
+    else:
+        head += ["Paper base", "Paper with AdaF2M2", "Paper RelaImpr"]
+    lines = [f"### {table.title}", "", table.note, "", _line(head), _line(["---"] * len(head))]
+    lines += [_line(_fields(table, cell)) for cell in cells]
+    lines += ["", LEGEND]
+    if missing:
+        lines += ["", f"Missing ({len(missing)} cells):", ""]
+        lines += [f"- {_place(cell)}: {cell['reason']}" for cell in missing]
+    return "\n".join(lines) + "\n"
+
+
+LEGEND = (
+    "Means over seeds, ± standard deviation over seeds. Differences are paired with the base of "
+    "the same seed on the same test rows; intervals are a bootstrap over users, p is a paired t "
+    "test over seeds. RelaImpr is AUC / base AUC - 1. Trials: configurations compared on "
+    "validation AUC to choose the settings; 0 stands for fixed settings."
+)
+
+
+def _fields(table: Table, cell: Cell) -> list[str]:
+    fields = [str(cell[key]) for key in ("data", "preset", "model", "variant", "trials")]
+    fields += [str(len(cell["seeds"])), spread(cell, "auc")]
+    fields += [difference(cell), percent(cell.get("rela_impr")), p_text(cell.get("p_value"))]
+    if table.uauc:
+        lift = percent(cell.get("rela_impr_uauc"))
+        if lift:
+            base = cell["base_uauc_mean"]
+            low, high = cell["uauc_ci_low"] / base, cell["uauc_ci_high"] / base
+            lift += f" ({percent(low)} to {percent(high)})"
+        both = [percent(cell.get(f"paper_{key}")) for key in ("rela_impr", "rela_impr_uauc")]
+        return [*fields, spread(cell, "uauc"), lift, " / ".join(both) if both[0] else ""]
+    paper = [cell.get("paper_base"), cell.get("paper_full")]
+    figures = ["" if value is None else f"{value:.4f}" for value in paper]
+    return [*fields, *figures, percent(cell.get("paper_rela_impr"))]
+
+
+def spread(cell: Cell, metric: str) -> str:
+    """``0.8052 ± 0.0003``."""
+    text = f"{cell[f'{metric}_mean']:.4f}"
+    deviation = cell.get(f"{metric}_sd")
+    return text if deviation is None else f"{text} ± {deviation:.4f}"
+
+
+def difference(cell: Cell) -> str:
+    """``+0.0031 (+0.0025 to +0.0038)``; empty for a base."""
+    if "delta_auc" not in cell:
+        return ""
+    if cell["ci_low"] is None or cell["ci_high"] is None:
+        return f"{cell['delta_auc']:+.4f}"
+    return f"{cell['delta_auc']:+.4f} ({cell['ci_low']:+.4f} to {cell['ci_high']:+.4f})"
+
+
+def percent(value: float | None) -> str:
+    """A signed percentage as the paper prints RelaImpr; empty for none."""
+    return "" if value is None else f"{value:+.2%}"
+
+
+def p_text(value: float | None) -> str:
+    """A p value to two figures; empty for none."""
+    return "" if value is None else f"{value:.2g}"
+
+
+def _place(cell: Cell) -> str:
+    return " ".join(str(cell[key]) for key in ("data", "preset", "model", "variant"))
+
+
+def _line(fields: Sequence[str]) -> str:
+    return "| " + " | ".join(fields) + " |"
