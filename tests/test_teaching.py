@@ -17,7 +17,9 @@ from workbench.errors import InputError
 
 VARIABLES = (
     teaching.PROFILE_VARIABLE,
+    teaching.DATA_VARIABLE,
     teaching.MOVIELENS_VARIABLE,
+    teaching.KUAIRAND_VARIABLE,
     teaching.CHARTS_VARIABLE,
     teaching.WARNINGS_VARIABLE,
 )
@@ -78,6 +80,35 @@ def test_full_finds_the_data_next_to_the_project(
     assert teaching.profile().data.folder == str(folder)
 
 
+def test_full_takes_kuairand_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kuairand"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "log_standard_4_22_to_5_08_pure.csv").write_text("")
+    monkeypatch.setenv(teaching.PROFILE_VARIABLE, "full")
+    monkeypatch.setenv(teaching.DATA_VARIABLE, "kuairand-pure")
+    monkeypatch.setenv(teaching.KUAIRAND_VARIABLE, str(folder))
+    profile = teaching.profile()
+    assert (profile.name, profile.planted) == ("full", False)
+    assert (profile.data.source, profile.data.folder) == ("kuairand-pure", str(folder))
+    assert (profile.data.split, profile.data_by_time.split) == ("random", "time")
+    stream = profile.experiment("full", schedule="single_pass", by_time=True)
+    assert stream.training.order == "time"
+    assert profile.experiment(schedule="single_pass").training.order == "shuffled"
+    monkeypatch.setattr(teaching, "_KUAIRAND_BESIDE", folder)
+    monkeypatch.delenv(teaching.KUAIRAND_VARIABLE)
+    assert teaching.profile().data.folder == str(folder)
+
+
+def test_missing_kuairand_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(teaching.PROFILE_VARIABLE, "full")
+    monkeypatch.setenv(teaching.DATA_VARIABLE, "kuairand-pure")
+    monkeypatch.setenv(teaching.KUAIRAND_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"no log_standard\*\.csv in '.*nowhere'.*KUAIRAND"):
+        teaching.begin()
+
+
 @pytest.mark.parametrize("variant", list(Variant))
 @pytest.mark.parametrize("schedule", ["epochs", "single_pass"])
 def test_experiments_differ_in_what_is_asked_for_only(
@@ -120,6 +151,7 @@ def test_bad_experiments_are_refused(arguments: dict[str, object], message: str)
     ("variable", "allowed"),
     [
         (teaching.PROFILE_VARIABLE, "fast, full"),
+        (teaching.DATA_VARIABLE, "movielens-1m, kuairand-pure"),
         (teaching.CHARTS_VARIABLE, "interactive, svg"),
         (teaching.WARNINGS_VARIABLE, "default, error"),
     ],
@@ -127,6 +159,8 @@ def test_bad_experiments_are_refused(arguments: dict[str, object], message: str)
 def test_unknown_values_are_refused_by_name(
     variable: str, allowed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if variable == teaching.DATA_VARIABLE:
+        monkeypatch.setenv(teaching.PROFILE_VARIABLE, "full")  # read for real data only
     monkeypatch.setenv(variable, "Fast!")
     with pytest.raises(InputError, match=f"{variable} = 'Fast!': allowed: {allowed}"):
         teaching.begin()

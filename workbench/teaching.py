@@ -1,11 +1,13 @@
 """What the notebooks share: the profile with its data and experiments, and charts that are drawn.
 
-Two environment variables decide how the notebooks run:
+One environment variable decides how the notebooks run, ``WORKBENCH_PROFILE``: ``fast`` (default)
+takes the planted world and under a minute a notebook, ``full`` takes real data, and a GPU where
+there is one. For the full profile there are three more:
 
-- ``WORKBENCH_PROFILE``: ``fast`` (default) takes the planted world and under a minute a notebook,
-  ``full`` takes MovieLens-1M, and a GPU where there is one.
-- ``WORKBENCH_MOVIELENS``: the folder with MovieLens-1M's files, for the full profile. Default:
-  ``shared/data/ml-1m`` next to the project.
+- ``WORKBENCH_DATA``: ``movielens-1m`` (default) or ``kuairand-pure``. The notebooks assert what was
+  found in the planted world and on MovieLens-1M; elsewhere an assertion that fails is a finding.
+- ``WORKBENCH_MOVIELENS``, ``WORKBENCH_KUAIRAND``: the folders with their files. Default:
+  ``shared/data/ml-1m`` and ``shared/data/kuairand-pure-partial`` next to the project.
 
 Two more are for programs that execute notebooks: ``WORKBENCH_CHARTS=svg`` gives still pictures in
 place of interactive charts, ``WORKBENCH_WARNINGS=error`` makes every warning fail its cell.
@@ -24,13 +26,17 @@ from workbench.config import DataConfig, ExperimentConfig
 from workbench.errors import InputError
 
 PROFILE_VARIABLE = "WORKBENCH_PROFILE"
+DATA_VARIABLE = "WORKBENCH_DATA"
 MOVIELENS_VARIABLE = "WORKBENCH_MOVIELENS"
+KUAIRAND_VARIABLE = "WORKBENCH_KUAIRAND"
 CHARTS_VARIABLE = "WORKBENCH_CHARTS"
 WARNINGS_VARIABLE = "WORKBENCH_WARNINGS"
 
 Schedule = Literal["epochs", "single_pass"]
 
-_MOVIELENS_BESIDE = Path(__file__).parents[2] / "shared" / "data" / "ml-1m"
+_BESIDE = Path(__file__).parents[2] / "shared" / "data"
+_MOVIELENS_BESIDE = _BESIDE / "ml-1m"
+_KUAIRAND_BESIDE = _BESIDE / "kuairand-pure-partial"
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def begin() -> Profile:
     """First line of every notebook: draw charts, fix the threads, choose the profile.
 
     Raises:
-        InputError: a variable with a value that is not allowed, or missing MovieLens files.
+        InputError: a variable with a value that is not allowed, or missing files.
     """
     chosen = profile()
     enable_charts()
@@ -171,14 +177,8 @@ def _fast() -> Profile:
 
 
 def _full() -> Profile:
-    folder = Path(os.environ.get(MOVIELENS_VARIABLE) or _MOVIELENS_BESIDE)
-    if not (folder / "ratings.dat").is_file():
-        raise InputError(
-            f"{PROFILE_VARIABLE} = full: no ratings.dat in '{folder}'; name the folder of "
-            f"MovieLens-1M in {MOVIELENS_VARIABLE}, or take the fast profile"
-        )
-    data = DataConfig(source="movielens-1m", folder=str(folder))
-    timed = _has_times(folder / "ratings.dat")
+    kuairand = _one_of(DATA_VARIABLE, ("movielens-1m", "kuairand-pure")) == "kuairand-pure"
+    data, timed = _kuairand() if kuairand else _movielens()
     return Profile(
         name="full",
         data=data,
@@ -197,6 +197,29 @@ def _full() -> Profile:
         replicates=1000,
         device="auto",
     )
+
+
+def _movielens() -> tuple[DataConfig, bool]:
+    """The data, and whether its rows have time stamps."""
+    folder = Path(os.environ.get(MOVIELENS_VARIABLE) or _MOVIELENS_BESIDE)
+    if not (folder / "ratings.dat").is_file():
+        raise InputError(
+            f"{PROFILE_VARIABLE} = full: no ratings.dat in '{folder}'; name the folder of "
+            f"MovieLens-1M in {MOVIELENS_VARIABLE}, or take the fast profile"
+        )
+    timed = _has_times(folder / "ratings.dat")
+    return DataConfig(source="movielens-1m", folder=str(folder)), timed
+
+
+def _kuairand() -> tuple[DataConfig, bool]:
+    folder = Path(os.environ.get(KUAIRAND_VARIABLE) or _KUAIRAND_BESIDE)
+    if not any(folder.glob("**/log_standard*.csv")):
+        raise InputError(
+            f"{DATA_VARIABLE} = kuairand-pure: no log_standard*.csv in '{folder}'; name the folder "
+            f"of KuaiRand-Pure in {KUAIRAND_VARIABLE}, or leave {DATA_VARIABLE} out"
+        )
+    # Its own protocol is the split by time; "data" is split at random everywhere.
+    return DataConfig(source="kuairand-pure", folder=str(folder), split="random"), True
 
 
 def _has_times(ratings: Path) -> bool:

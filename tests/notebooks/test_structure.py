@@ -12,6 +12,16 @@ from nbformat import NotebookNode
 
 PROJECT = Path(__file__).parents[2]
 PATHS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+NAMES = (
+    "01_long_tail_and_over_reliance",
+    "02_baselines_and_honest_metrics",
+    "03_feature_mask",
+    "04_state_aware_adapter",
+    "05_vanishing_gradients",
+    "06_full_framework_and_ablation",
+    "07_cold_start_and_robustness",
+    "08_alpha_k_mask_range_and_cost",
+)
 CELLS = range(25, 41)
 SHORT = 6
 """Lines of a short cell, blank lines and comments left out."""
@@ -19,6 +29,17 @@ EQUATION_LINES = range(1, 11)
 BUILDING = ("1.", "2.", "3.", "4.", "5.", "6.")
 """Notebooks that build a mechanism by hand; the last two only measure."""
 PAGE = re.compile(r"http://localhost:8501/([a-z-]+)")
+SUBJECTS = {
+    1: {"auc-by-bucket", "id-norms", "data-card"},
+    2: {"auc-by-bucket", "calibration"},
+    3: {"mask-microscope"},
+    4: {"adapter-weights", "what-if"},
+    5: {"gradient-share"},
+    6: {"paper-tables", "planted-truth"},
+    7: {"cold-start", "robustness"},
+    8: {"response-surface", "live-lab"},
+}
+"""Pages of the app on the subject of each notebook."""
 
 
 def lines(cell: NotebookNode) -> int:
@@ -49,8 +70,10 @@ def notebook(request: pytest.FixtureRequest) -> NotebookNode:
     return nbformat.read(request.param, as_version=4)
 
 
-def test_the_first_four_are_here() -> None:
-    assert [path.stem[:3] for path in PATHS[:4]] == ["01_", "02_", "03_", "04_"]
+def test_all_eight_are_here_and_the_readme_lists_them() -> None:
+    assert [path.stem for path in PATHS] == list(NAMES)
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert re.findall(r"\(notebooks/([\w]+)\.ipynb\)", readme) == list(NAMES)
 
 
 def test_it_is_a_valid_notebook_with_a_title(notebook: NotebookNode) -> None:
@@ -108,10 +131,15 @@ def test_it_has_three_exercises_with_folded_solutions_that_run(notebook: Noteboo
 
 
 def test_it_closes_with_links_to_pages_that_the_app_has(notebook: NotebookNode) -> None:
-    pages = set(re.findall(r'url_path="([a-z-]+)"', (PROJECT / "app/main.py").read_text("utf-8")))
+    names = re.findall(
+        r'Page\(\s*"([a-z_]+)"', (PROJECT / "app/components/pages.py").read_text("utf-8")
+    )
+    pages = {name.replace("_", "-") for name in names}
     linked = set(PAGE.findall(notebook.cells[-1].source))
-    assert linked
     assert linked <= pages
+    subject = re.match(r"# (\d)\.", notebook.cells[0].source)
+    assert subject
+    assert linked >= SUBJECTS[int(subject[1])]
 
 
 def test_cells_have_names_that_stay(notebook: NotebookNode) -> None:
