@@ -8,6 +8,8 @@ VENV   ?= .venv
 EXTRA  ?= test
 PORT   ?=
 ARGS   ?=
+# Processes that run tests side by side; 0 runs them one after another, as a debugger needs it.
+JOBS   ?= 2
 
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -44,8 +46,8 @@ app: $(STAMPS)/app ## open the app (PORT=, default 8501; ARGS= go to streamlit r
 	PYTHONPATH="$(CURDIR)" $(BIN)/python -m streamlit run app/main.py \
 	  --server.address=localhost $(if $(PORT),--server.port=$(PORT)) $(ARGS)
 
-test: lint ## run every check and test (ARGS= go to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: lint ## run every check and test (JOBS=2 at once; ARGS= go to pytest)
+	$(BIN)/python -m pytest $(if $(filter-out 0,$(JOBS)),-n $(JOBS) --dist loadfile) $(ARGS)
 
 lint: $(STAMPS)/test ## ruff and mypy, nothing is changed
 	$(BIN)/python -m ruff check .

@@ -23,6 +23,8 @@ from components import pages  # noqa: E402
 
 PAGES = {page.path or "start": page for page in pages.PAGES}
 """Address -> page."""
+WITHOUT_CHARTS = {"start", "live-lab", "paper-tables", "data-card", "response-surface"}
+"""Pages that draw a chart only when there is something to draw."""
 STARTS_WITHIN = 60.0
 """Seconds that the server may take; it imports Streamlit and pandas first."""
 DRAWS_WITHIN = 60_000
@@ -136,6 +138,8 @@ def expect_page(page: Page, name: str) -> None:
     """Wait until a page of the app is drawn."""
     heading = page.get_by_role("heading", name=PAGES[name].question, exact=True)
     expect(heading).to_be_visible(timeout=DRAWS_WITHIN)
+    if name not in WITHOUT_CHARTS:
+        expect(charts(page).first.locator("svg").first).to_be_visible(timeout=DRAWS_WITHIN)
     wait_until_idle(page)
 
 

@@ -148,7 +148,7 @@ def test_resume_continues_a_stopped_run(tmp_path: Path, capsys: pytest.CaptureFi
         (["--alpha", "-1"], ["framework.alpha = -1"]),
         (["--set", "framework.alhpa=1"], ["unknown key 'framework.alhpa'"]),
         (["--set", "nonsense"], ["'nonsense'", "KEY=VALUE"]),
-        (["--set", "training.lr=[1"], ["training.lr", "not YAML"]),
+        (["--set", "training.lr=[1"], ["training.lr", "line 1: expected"]),
         (["--set", "training.lr.x=1", "--lr", "1"], ["training.lr.x"]),
         (["--device", "cuda:77"], ["cuda:77"]),
         (["--data", "netflix"], ["netflix", "planted", "movielens-1m"]),

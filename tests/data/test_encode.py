@@ -150,7 +150,9 @@ def test_one_class_is_refused() -> None:
 
 
 def test_card_by_hand(dataset: Dataset) -> None:
-    assert dataset.card == {
+    # What the card says of labels by activity and of gaps is checked in test_card.py.
+    card = {k: v for k, v in dataset.card.items() if k not in ("label_rate_by_activity", "missing")}
+    assert card == {
         "source": "tiny",
         "rows_read": 13,
         "dropped": {"broken": 3},

