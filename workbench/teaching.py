@@ -4,8 +4,8 @@ One environment variable decides how the notebooks run, ``WORKBENCH_PROFILE``: `
 takes the planted world and under a minute a notebook, ``full`` takes real data, and a GPU where
 there is one. For the full profile there are three more:
 
-- ``WORKBENCH_SOURCE``: ``movielens-1m`` (default) or ``kuairand-pure``. The notebooks assert what was
-  found in the planted world and on MovieLens-1M; elsewhere an assertion that fails is a finding.
+- ``WORKBENCH_SOURCE``: ``movielens-1m`` (default) or ``kuairand-pure``. The notebooks assert what
+  was found in the planted world and on MovieLens-1M; an assertion that fails elsewhere is a finding.
 - ``WORKBENCH_MOVIELENS``, ``WORKBENCH_KUAIRAND``: the folders with their files. Default:
   ``shared/data/ml-1m`` and ``shared/data/kuairand-pure-partial`` next to the project.
 

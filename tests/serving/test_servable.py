@@ -34,8 +34,8 @@ def model(case: Case, variant: str, **framework: object) -> AdaF2M2:
 
 
 def tolerance(case: Case) -> float:
-    """AFN multiplies powers of its features: with random weights, a rounding in the seventh digit of
-    the adapter's weight moves its logit in the fourth. Trained ones keep to the common limit."""
+    """AFN multiplies powers of its features: with random weights, a rounding in the seventh digit
+    of the adapter's weight moves its logit in the fourth. Trained ones keep to the common limit."""
     return 1e-3 if case[0] == "afn" else TOLERANCE
 
 
