@@ -5,7 +5,7 @@ takes the planted world and under a minute a notebook, ``full`` takes real data,
 there is one. For the full profile there are three more:
 
 - ``WORKBENCH_SOURCE``: ``movielens-1m`` (default) or ``kuairand-pure``. The notebooks assert what
-  was found in the planted world and on MovieLens-1M; an assertion that fails elsewhere is a finding.
+  was found in the planted world and on MovieLens-1M; one that fails elsewhere is a finding.
 - ``WORKBENCH_MOVIELENS``, ``WORKBENCH_KUAIRAND``: the folders with their files. Default:
   ``shared/data/ml-1m`` and ``shared/data/kuairand-pure-partial`` next to the project.
 
