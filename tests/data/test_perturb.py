@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from workbench.data.dataset import Dataset
 from workbench.data.encode import build_dataset
 from workbench.data.perturb import PartlyHidden, flip_labels, hash_ids, hide_values
 from workbench.data.sources.planted import read_planted
+from workbench.data.store import save_dataset
 from workbench.errors import InputError
 
 TENSORS = ("user_rows", "item_rows", "context_rows", "users", "items", "labels", "counts")
@@ -135,6 +138,14 @@ def test_more_is_missing_at_a_larger_share_and_draws_do_not_depend_on_names(
     place = planted.layout.names.index("age")
     assert torch.equal(one.hidden[:, place], small.hidden[:, place])
     assert one.hidden.sum() == one.hidden[:, place].sum()
+
+
+def test_hidden_values_are_not_written_as_if_they_were_there(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="hidden values cannot be written"):
+        save_dataset(hide_values(dataset, 0.5, seed=0), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_hiding_twice_hides_both(dataset: Dataset) -> None:

@@ -58,8 +58,11 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         folder: new, empty, or an earlier prepared data set, which is replaced.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
+        InputError: the folder holds something else, or cannot be written; or the data set has
+            values hidden, which live in memory only.
     """
+    if type(dataset) is not Dataset:
+        raise InputError(f"{dataset.name}: a data set with hidden values cannot be written")
     tensors = {name: getattr(dataset, name) for name in _COLUMNS}
     tensors |= {f"split.{name}": index for name, index in dataset.splits.items()}
     importance = None
