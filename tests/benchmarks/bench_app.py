@@ -150,6 +150,9 @@ def main() -> None:
     parser.add_argument("--soak", type=int, default=50, help="page visits; 0 leaves it out")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
+    if not any(options.runs.glob("*/importance.parquet")):
+        # Real data have no planted truth; the page says so.
+        served.WITHOUT_CHARTS.add("planted-truth")
     with serving(options.runs.resolve()) as (address, browser):
         cold = visit(browser, address)
         warm = [visit(browser, address) for _ in range(options.visits)]
