@@ -28,8 +28,6 @@ st.html(Path(__file__).parent / "components" / "page.css")
 # fresh server a link to one of them would lead to "page not found".
 groups: dict[str, list[Any]] = {}
 for entry in pages.PAGES:
-    if not (Path(__file__).parent / entry.file).exists():
-        continue
     groups.setdefault(entry.group, []).append(
         st.Page(
             entry.file,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.pages import BY_NAME, PAGES, VIEWS, Page
+from components.pages import BY_NAME, PAGES, Page
 
 
 def title(name: str) -> None:
@@ -28,16 +28,15 @@ def title(name: str) -> None:
 
 def tour(path: str) -> None:
     """The foot of a page: the stops before and after it."""
-    stops = [page for page in PAGES if (VIEWS.parent / page.file).exists()]
-    place = next((i for i, page in enumerate(stops) if page.path == path), 0)
+    place = next((i for i, page in enumerate(PAGES) if page.path == path), 0)
     st.divider()
     left, right = st.columns(2)
     with left:
         if place > 0:
-            _link(stops[place - 1], ":material/arrow_back:")
+            _link(PAGES[place - 1], ":material/arrow_back:")
     with right:
-        if place + 1 < len(stops):
-            _link(stops[place + 1], ":material/arrow_forward:")
+        if place + 1 < len(PAGES):
+            _link(PAGES[place + 1], ":material/arrow_forward:")
 
 
 def _link(page: Page, icon: str) -> None:

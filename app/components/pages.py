@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-VIEWS = Path(__file__).parents[1] / "views"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,20 +133,6 @@ def stops_around(low: float, high: float) -> tuple[str, str]:
     return str(first), last
 
 
-def take_feature(chart_key: str, features: Sequence[str]) -> None:
-    """Callback of a chart whose bars are features: a click on one makes it the feature of the app.
-
-    The chart needs a point selection named ``feature`` on the field ``feature``. Clicking it again
-    shows all features.
-    """
-    event: Any = st.session_state.get(chart_key)
-    points = (event or {}).get("selection", {}).get("feature", [])
-    chosen = points[0].get("feature") if points else None
-    if chosen in features:
-        same = st.session_state.get(FEATURE) == chosen
-        st.session_state[FEATURE] = ALL_FEATURES if same else chosen
-
-
 def take_user(code: int) -> None:
     """Callback: this user is the one that every page looks at."""
     st.session_state[USER] = str(code)
@@ -260,7 +245,7 @@ def _feature(base: Entry | None) -> str | None:
         [ALL_FEATURES, *names],
         key=FEATURE,
         format_func=lambda name: "All features" if name == ALL_FEATURES else feature_title(name),
-        help="Pages that show features show this one. A click on a feature in a chart sets it too.",
+        help="Pages that show features show this one.",
     )
     return None if chosen == ALL_FEATURES else chosen
 

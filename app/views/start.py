@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 from components import compute, notes, pages, run_table, show, sidebar
 from components.sidebar import Picked
 from components.text import escaped
-
-APP = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -37,7 +33,7 @@ Here you see what each of the two does, for which users, and how sure that is.
 
 def _questions() -> None:
     """Links to all pages, by group."""
-    stops = [page for page in pages.PAGES if page.group and (APP / page.file).exists()]
+    stops = [page for page in pages.PAGES if page.group]
     groups = list(dict.fromkeys(page.group for page in stops))
     for column, group in zip(st.columns(2 if len(groups) > 1 else 1) * 2, groups, strict=False):
         with column:

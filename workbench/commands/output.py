@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
+
+from workbench.runs.files import to_json
 
 
 def json_line(values: Any) -> str:
     """One line of strict JSON; NaN and infinity, which JSON does not know, become null."""
-    return json.dumps(_strict(values), allow_nan=False)
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return to_json(values)
 
 
 def percent(share: float) -> str:

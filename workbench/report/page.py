@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from html import escape
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import __version__
 from workbench.errors import InputError
 from workbench.runs import Run
-from workbench.runs.files import replacing
+from workbench.runs.files import replacing, to_json
 
 if TYPE_CHECKING:
     from workbench.report.sections import Section
@@ -115,7 +114,7 @@ script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src dat
 {configs}
 </section>
 </main>
-<script type="application/json" id="charts">{_inert(json.dumps(_strict(specs)))}</script>
+<script type="application/json" id="charts">{_inert(to_json(specs))}</script>
 <script type="module">{library}
 {script}</script>
 </body>
@@ -151,14 +150,3 @@ def _config(run: Run) -> str:
 def _inert(text: str) -> str:
     """JSON that cannot end the script element it stands in."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _strict(value: Any) -> Any:
-    """NaN and infinity, which JSON does not know, as null."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    if isinstance(value, float) and not -1e308 <= value <= 1e308:
-        return None
-    return value
