@@ -100,22 +100,7 @@ def _id_norms(_runs: list[Run], key: Key, feature: str) -> tuple[pd.DataFrame, p
     labels = labels_of(_runs)
     norms = insight.id_norms(_runs, feature)
     norms["group"] = norms["run"].map(labels)
-    records = []
-    for run in _runs:
-        ratio = insight.head_tail_ratio(run, feature)
-        records.append(
-            {
-                "run": run.name,
-                "group": labels[run.name],
-                "variant": run.variant,
-                "seed": run.seed,
-                "feature": feature,
-                "ratio": ratio.value,
-                "ci_low": ratio.low,
-                "ci_high": ratio.high,
-            }
-        )
-    return norms, pd.DataFrame(records)
+    return norms, insight.head_tail_ratios(_runs, feature, labels)
 
 
 def auc_by_bucket(

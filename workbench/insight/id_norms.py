@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -134,3 +134,35 @@ def _seen(run: Run, feature: str) -> pd.DataFrame:
     if here.empty:
         raise InputError(f"run '{run.name}': no value of '{feature}' was seen in training")
     return here.drop(columns="feature")
+
+
+def head_tail_ratios(runs: Sequence[Run], feature: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """`head_tail_ratio` of several runs.
+
+    Args:
+        runs: with distinct names.
+        feature: an ID feature.
+        labels: run name -> label of its group.
+
+    Returns:
+        One row per run: `run`, `group`, `variant`, `seed`, `feature`, `ratio`, `ci_low`, `ci_high`.
+
+    Raises:
+        InputError: as `head_tail_ratio`.
+    """
+    records = []
+    for run in runs:
+        ratio = head_tail_ratio(run, feature)
+        records.append(
+            {
+                "run": run.name,
+                "group": labels[run.name],
+                "variant": run.variant,
+                "seed": run.seed,
+                "feature": feature,
+                "ratio": ratio.value,
+                "ci_low": ratio.low,
+                "ci_high": ratio.high,
+            }
+        )
+    return pd.DataFrame(records)

@@ -18,7 +18,7 @@ from workbench.insight.adapter_weights import adapter_weights
 from workbench.insight.auc_by_bucket import auc_by_bucket
 from workbench.insight.calibration import reliability
 from workbench.insight.compare import compare
-from workbench.insight.id_norms import head_tail_ratio, id_norms
+from workbench.insight.id_norms import head_tail_ratios, id_norms
 from workbench.insight.labels import group_labels
 from workbench.insight.settings import differences
 from workbench.runs import Run
@@ -165,14 +165,7 @@ def _norms(runs: Sequence[Run]) -> Section:
     labels = dict(zip([r.name for r in runs], group_labels([[r] for r in runs]), strict=True))
     norms = id_norms(runs, feature)
     norms["group"] = norms["run"].map(labels)
-    ratios = []
-    for run in runs:
-        ratio = head_tail_ratio(run, feature)
-        about: dict[str, Any] = {"run": run.name, "group": labels[run.name], "variant": run.variant}
-        about |= {"seed": run.seed, "feature": feature}
-        values = {"ratio": ratio.value, "ci_low": ratio.low, "ci_high": ratio.high}
-        ratios.append(about | values)
-    frame = pd.DataFrame(ratios)
+    frame = head_tail_ratios(runs, feature, labels)
     return Section(
         "Do head users' ID embeddings grow larger?",
         norm_charts.sentences(frame, feature=feature),
