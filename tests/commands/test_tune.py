@@ -27,10 +27,17 @@ def test_base_and_framework_get_as_many_trials_and_their_results_train(
 ) -> None:
     pytest.importorskip("optuna")
     out = str(tmp_path / "tune")
-    searching = ["tune", *TINY, *SPACE, "--variant", "full", "--with-base", "--out", out, "--json"]
+    choosing = ["--choose", "framework.detach_state=[true, false]"]
+    choosing += ["--choose", "training.embedding_eps=[1e-8, 1e-5]"]
+    searching = ["tune", *TINY, *SPACE, *choosing, "--variant", "full", "--with-base"]
+    searching += ["--out", out, "--json"]
     assert main(searching) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trials"] == found["base"]["trials"] == 2
+    assert [trial["trial"] for trial in found["history"]] == [0, 1]
+    assert max(trial["valid_auc"] for trial in found["history"]) == found["valid_auc"]
+    assert "framework.detach_state" in found["params"]
+    assert set(found["base"]["params"]) == {"lr", "dim", "weight_decay", "training.embedding_eps"}
     assert {Path(found[key]).name for key in ("study", "config", "report")} == {
         f"planted-fm-full.{ending}" for ending in ("db", "yaml", "json")
     }
@@ -57,6 +64,9 @@ def test_base_and_framework_get_as_many_trials_and_their_results_train(
         (["--alphas", "0.5", "0.1"], "alpha = 0.5 0.1: LOW must not be above HIGH"),
         (["--variant", "base", "--with-base"], "--with-base: the variant is the base itself"),
         (["--variant", "base", "--strength", "0.1", "0.2"], "--strength: base has none"),
+        (["--choose", "framework.detach_state"], "--choose 'framework.detach_state': KEY=VALUE"),
+        (["--choose", "framework.k=[1]"], "choices = framework.k: is searched already"),
+        (["--choose", "training.embedding_eps=1"], "KEY=[VALUE, VALUE, ...] is expected"),
         (["--data", "nothing-here"], "source = 'nothing-here'"),
     ],
 )

@@ -84,11 +84,43 @@ def test_a_narrowed_space_moves_the_start_into_itself() -> None:
         ({"lrs": [0.0]}, "lrs"),
         ({"k": [3, 1]}, "k = 3 1: LOW must not be above HIGH"),
         ({"learning_rates": [0.1]}, "unknown key 'learning_rates'"),
+        ({"choices": {"training.lr": [0.1]}}, "choices = training.lr: is searched already"),
+        ({"choices": {"data.source": ["planted"]}}, "choices = data.source: .* allowed|not of"),
+        ({"choices": {"framework.detach_state": []}}, "detach_state: names no value"),
     ],
 )
 def test_a_space_that_makes_no_sense_is_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Space.parse(values)
+
+
+def test_any_other_switch_can_be_searched_and_the_first_value_starts() -> None:
+    hidden = [[64], [128, 64]]
+    space = Space.parse(
+        {
+            "choices": {
+                "framework.adapter_hidden": hidden,
+                "training.embedding_weight_decay": [None, 3e-5],
+            }
+        }
+    )
+    drawn_values = [drawn("full", space, seed)[0] for seed in range(20)]
+    assert {len(s["framework"]["adapter_hidden"]) for s in drawn_values} == {1, 2}
+    assert {s["training"]["embedding_weight_decay"] for s in drawn_values} == {None, 3e-5}
+    study = optuna.create_study()
+    study.enqueue_trial(first_guess(space, "full", {}))
+    settings = suggest(study.ask(), space, "full")
+    assert settings["framework"]["adapter_hidden"] == [64]
+    assert settings["training"]["embedding_weight_decay"] is None
+    config = ExperimentConfig.parse(merged(settings, method_settings("full")))
+    assert config.framework.adapter_hidden == (64,)
+
+
+def test_the_base_is_searched_over_what_it_shares() -> None:
+    choices = {"framework.detach_state": [True], "training.embedding_eps": [1e-8, 1e-5]}
+    shared = Space.parse({"choices": choices, "strength": [0.1, 0.2]}).without_framework()
+    assert set(shared.choices) == {"training.embedding_eps"}
+    assert shared.strength is None
 
 
 def test_a_strength_needs_a_rival_that_has_one() -> None:

@@ -100,23 +100,23 @@ def config_from(options: argparse.Namespace) -> ExperimentConfig:
     return ExperimentConfig.parse(values)
 
 
-def assignments(settings: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` texts as nested settings.
+def assignments(settings: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """``KEY=VALUE`` texts as nested settings; `option` names their place in errors.
 
     Raises:
         InputError: a text without "=", or a value that is not YAML.
     """
     values: dict[str, Any] = {}
-    _assign(values, settings)
+    _assign(values, settings, option)
     return values
 
 
-def _assign(values: dict[str, Any], settings: Sequence[str]) -> None:
+def _assign(values: dict[str, Any], settings: Sequence[str], option: str = "--set") -> None:
     for assignment in settings:
         key, separator, text = assignment.partition("=")
         if not separator:
-            raise InputError(f"--set '{assignment}': KEY=VALUE is expected")
-        _put(values, key, _parse(text, f"--set {key}"))
+            raise InputError(f"{option} '{assignment}': KEY=VALUE is expected")
+        _put(values, key, _parse(text, f"{option} {key}"))
 
 
 def _preset(name: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.commands.output import json_line
-from workbench.commands.settings import add_options, config_from
+from workbench.commands.settings import add_options, assignments, config_from
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ def add_parser(commands: Any) -> None:
     ):
         add(name, type=kind, nargs=2, metavar=("LOW", "HIGH"), help=help_text)
     add("--weight-scales", type=float, nargs="+", metavar="SCALE", help="1 is the paper's")
+    add(
+        "--choose",
+        action="append",
+        metavar="KEY=LIST",
+        help="search any other key, e.g. framework.detach_state=[true,false] (may be repeated); "
+        "the search starts from the first value",
+    )
     add("--json", action="store_true", help="end with one JSON line")
     parser.set_defaults(run=run)
 
@@ -72,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     # A range of the mask or the adapter means nothing to the base.
     plans = [(config, space)]
     if options.with_base:
-        plans.insert(0, (_as_base(config), space.model_copy(update={"strength": None})))
+        plans.insert(0, (_as_base(config), space.without_framework()))
     results = [_search(options, *plan) for plan in plans]
     if options.json:
         last = results[-1]
@@ -122,8 +129,29 @@ def _space(options: argparse.Namespace) -> Space:
         "mask_width": options.mask_widths,
         "weight_scales": options.weight_scales,
         "strength": options.strength,
+        "choices": _choices(options.choose),
     }
     return Space.parse({key: value for key, value in given.items() if value is not None})
+
+
+def _choices(settings: list[str] | None) -> dict[str, Any] | None:
+    """``KEY=LIST`` texts as key -> values.
+
+    Raises:
+        InputError: a text without "=", or what is behind it is no list.
+    """
+    if settings is None:
+        return None
+    choices = {}
+    for text in settings:
+        key, _, _ = text.partition("=")
+        values: Any = assignments([text], "--choose")
+        for part in key.split("."):
+            values = values[part]
+        if not isinstance(values, list):
+            raise InputError(f"--choose '{text}': KEY=[VALUE, VALUE, ...] is expected")
+        choices[key] = values
+    return choices
 
 
 def _as_base(config: ExperimentConfig) -> ExperimentConfig:
@@ -145,9 +173,9 @@ def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
         if name in skipped or value is None or value == [] or value is False:
             continue
         option = "--" + name.replace("_", "-")
-        if name == "set":
+        if name in ("set", "choose"):
             for setting in value:
-                words += ["--set", setting]
+                words += [option, setting]
         elif isinstance(value, list):
             words += [option, *map(str, value)]
         else:

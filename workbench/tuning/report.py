@@ -41,7 +41,7 @@ def report(found: Found, command: str) -> dict[str, Any]:
 
     Returns:
         `model`, `variant`, `data`, `trials`, `complete`, `pruned`, `diverged`, `failed`,
-        `best_trial`, `valid_auc`, `params`, `seconds`, `command`.
+        `best_trial`, `valid_auc`, `params`, `seconds`, `command`, `history` (see `Found`).
     """
     config = found.config
     return {
@@ -58,6 +58,7 @@ def report(found: Found, command: str) -> dict[str, Any]:
         "params": found.params,
         "seconds": round(found.seconds, 1),
         "command": command,
+        "history": list(found.history),
     }
 
 

@@ -32,7 +32,7 @@ from workbench.tuning.study import (
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import Trial
+    from optuna.trial import FrozenTrial, Trial
 
 CRASHES = 3
 """Worker processes that may die before the search gives up."""
@@ -49,6 +49,8 @@ class Found:
         complete, pruned, diverged, failed: trials by how they ended; failed ones were interrupted
             and done again.
         seconds: training time of all trials together.
+        history: every trial that was spent, in order: `trial`, `state`, `valid_auc` (None where no
+            epoch was finished), `epochs`, `seconds`, `params`.
     """
 
     config: ExperimentConfig
@@ -60,6 +62,7 @@ class Found:
     diverged: int
     failed: int
     seconds: float
+    history: tuple[dict[str, Any], ...] = ()
 
     @property
     def trials(self) -> int:
@@ -251,4 +254,19 @@ def _found(optuna: Any, plan: Plan, study: optuna.Study) -> Found:
         diverged=len(diverged),
         failed=sum(trial.state == states.FAIL for trial in trials),
         seconds=sum(float(trial.user_attrs.get("seconds", 0.0)) for trial in trials),
+        history=tuple(_told(trial) for trial in trials if trial.state != states.FAIL),
     )
+
+
+def _told(trial: FrozenTrial) -> dict[str, Any]:
+    """A trial as a row of the report; a pruned one's score is that of its best epoch."""
+    ended = trial.user_attrs.get("ended") or trial.state.name.lower()
+    reached = max(trial.intermediate_values.values(), default=None)
+    return {
+        "trial": trial.number,
+        "state": ended,
+        "valid_auc": reached if trial.value is None else trial.value,
+        "epochs": trial.user_attrs.get("epochs"),
+        "seconds": round(float(trial.user_attrs.get("seconds", 0.0)), 1),
+        "params": dict(trial.params),
+    }

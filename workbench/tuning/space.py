@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from workbench.errors import InputError, first_problem
 from workbench.presets import RIVAL_NAMES, Settings, merged
@@ -23,6 +24,17 @@ STRENGTHS: Final = {
     "ssl": ("weight", 0.001, 0.3, True),
 }
 """Rival -> its own setting that is searched, from, to, on a log scale."""
+SEARCHED: Final = (
+    "training.lr",
+    "training.weight_decay",
+    "model.dim",
+    "framework.alpha",
+    "framework.k",
+    "framework.mask_range",
+    "framework.weight_scale",
+)
+"""Keys of the config that have a range of their own in `Space`."""
+CHOSEN_SECTIONS: Final = ("model", "framework", "training")
 WEIGHED_RIVALS: Final = ("senet", "gate")
 """Rivals whose weights framework.weight_scale multiplies, as it does the adapter's."""
 
@@ -51,6 +63,8 @@ class Space(BaseModel):
     weight_scales: tuple[Positive, ...] = Field(default=(1.0, 2.0), min_length=1)
     # A rival's own setting; None takes its range in `STRENGTHS`.
     strength: tuple[NonNegative, NonNegative] | None = None
+    # Any other key of the config -> values to choose from: the switches that the paper leaves open.
+    choices: dict[str, tuple[JsonValue, ...]] = {}
 
     @model_validator(mode="after")
     def _ordered(self) -> Space:
@@ -58,7 +72,18 @@ class Space(BaseModel):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:
                 raise ValueError(f"{name} = {bounds[0]} {bounds[1]}: LOW must not be above HIGH")
+        for key, values in self.choices.items():
+            if key in SEARCHED or key.partition(".")[0] not in CHOSEN_SECTIONS:
+                allowed = ", ".join(f"{section}.*" for section in CHOSEN_SECTIONS)
+                raise ValueError(f"choices = {key}: is searched already, or not of {allowed}")
+            if not values:
+                raise ValueError(f"choices = {key}: names no value")
         return self
+
+    def without_framework(self) -> Space:
+        """The part that the base is searched over: what only the framework reads is left out."""
+        shared = {k: v for k, v in self.choices.items() if not k.startswith("framework.")}
+        return self.model_copy(update={"strength": None, "choices": shared})
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Space:
@@ -102,11 +127,17 @@ def suggest(trial: Trial, space: Space, method: str) -> Settings:
         key, low, high, log = STRENGTHS[method]
         low, high = space.strength or (low, high)
         settings["rival"] = {method: {key: trial.suggest_float("strength", low, high, log=log)}}
-    return merged(settings, {"framework": framework})
+    settings = merged(settings, {"framework": framework})
+    for key, values in space.choices.items():
+        # As JSON, since the study's database keeps only plain values apart.
+        chosen = trial.suggest_categorical(key, [json.dumps(value) for value in values])
+        settings = merged(settings, _nested(key, json.loads(chosen)))
+    return settings
 
 
 def first_guess(space: Space, method: str, settings: Settings) -> dict[str, Any]:
-    """The parameters nearest to given settings: every search starts from them.
+    """The parameters nearest to given settings, and the first of every choice: every search starts
+    from them.
 
     Args:
         space: decides what is allowed.
@@ -128,7 +159,7 @@ def first_guess(space: Space, method: str, settings: Settings) -> dict[str, Any]
     if method in ("adapter", "full", *WEIGHED_RIVALS):
         scale = framework.get("weight_scale", 1.0)
         guess["weight_scale"] = _nearest(space.weight_scales, scale)
-    return guess
+    return guess | {key: json.dumps(values[0]) for key, values in space.choices.items()}
 
 
 def check_method(method: str, space: Space) -> None:
@@ -140,6 +171,13 @@ def check_method(method: str, space: Space) -> None:
     if space.strength is not None and method not in STRENGTHS:
         having = ", ".join(name for name in RIVAL_NAMES if name in STRENGTHS)
         raise InputError(f"--strength: {method} has none; allowed with {having}")
+
+
+def _nested(key: str, value: Any) -> Settings:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    nested: Settings = value
+    return nested
 
 
 def _nearest(grid: tuple[Any, ...], value: float) -> Any:

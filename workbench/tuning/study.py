@@ -60,7 +60,10 @@ class Plan:
         values = self.config.model_dump(mode="json")
         values["data"].pop("folder")
         values["training"].pop("device")
-        return {"config": values, "space": self.space.model_dump(mode="json"), "seed": self.seed}
+        space = self.space.model_dump(mode="json")
+        if not space["choices"]:  # came later: a study without it goes on
+            del space["choices"]
+        return {"config": values, "space": space, "seed": self.seed}
 
 
 def need_optuna() -> Any:
