@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import log_loss as sklearn_log_loss
@@ -59,6 +59,7 @@ class TestAuc:
         scores, labels = torch.tensor([0.1, 0.4, 0.4, 0.8]), torch.tensor([0, 0, 1, 1])
         assert auc(scores, labels, torch.tensor([1.0, 2.0, 3.0, 1.0])).item() == 0.75
 
+    @settings(deadline=None)
     @given(ROWS)
     def test_equals_scikit_learn(self, rows: list[tuple[int, int, int]]) -> None:
         scores, labels, _ = columns(rows)
@@ -68,6 +69,7 @@ class TestAuc:
             expected = roc_auc_score(labels.numpy(), scores.numpy())
             assert auc(scores, labels).item() == pytest.approx(expected, abs=1e-12)
 
+    @settings(deadline=None)
     @given(ROWS, WEIGHTS)
     def test_equals_scikit_learn_with_weights(
         self, rows: list[tuple[int, int, int]], weights: list[float]
@@ -135,6 +137,7 @@ class TestAuc:
 
 
 class TestWeightedAuc:
+    @settings(deadline=None)
     @given(ROWS, st.integers(0, 2**32 - 1))
     def test_each_replicate_equals_pair_counting(
         self, rows: list[tuple[int, int, int]], seed: int
@@ -182,6 +185,7 @@ class TestUauc:
         assert value.macro.item() == 0.625
         assert (value.users, value.users_left_out) == (2, 1)
 
+    @settings(deadline=None)
     @given(ROWS)
     def test_equals_brute_force(self, rows: list[tuple[int, int, int]]) -> None:
         scores, labels, groups = columns(rows)
@@ -211,6 +215,7 @@ class TestUauc:
 
 
 class TestAucByGroup:
+    @settings(deadline=None)
     @given(ROWS)
     def test_equals_scikit_learn_in_each_group(self, rows: list[tuple[int, int, int]]) -> None:
         scores, labels, groups = columns(rows)
@@ -243,6 +248,7 @@ class TestAucByGroup:
 
 
 class TestLogLoss:
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.floats(-12, 12), st.integers(0, 1)), min_size=1, max_size=50))
     def test_equals_scikit_learn(self, rows: list[tuple[float, int]]) -> None:
         logits = torch.tensor([row[0] for row in rows], dtype=torch.float64)

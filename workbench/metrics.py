@@ -2,6 +2,11 @@
 
 Values are float64 whatever the type of the scores. Ties count one half. A score that is not a
 number is refused, because a sort would silently put it on top.
+
+Pairs are counted in whole numbers: up to 1.3e8 rows (2**52 pairs) an AUC is rounded once, in its
+division; beyond, the count of pairs is rounded to float64 as well. Memory beside the arguments
+grows with the rows alone, whatever the groups and ties; `tests/benchmarks/bench_metrics.py` prints
+it in bytes per row.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.errors import InputError
+from workbench.ordering import pairs_won, sort_in_place, sort_rows, sortable
 
 # Steps times replicates in one block of `weighted_auc`: on a CPU its arrays then fit the cache.
 _CPU_BLOCK, _DEVICE_BLOCK = 2**17, 2**24
@@ -85,14 +91,23 @@ def auc(scores: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor
         InputError: shapes that differ, labels other than 0 and 1, scores that are not numbers,
             negative weights.
     """
-    steps = rank_steps(scores, labels)
     if weights is None:
-        weights = torch.ones(len(scores), dtype=torch.float64, device=scores.device)
-    elif weights.shape != scores.shape:
+        return _plain_auc(scores, labels)
+    steps = rank_steps(scores, labels)
+    if weights.shape != scores.shape:
         raise InputError(f"weights have shape {list(weights.shape)}, scores {list(scores.shape)}")
-    elif not bool((weights >= 0).all()):
+    if not bool((weights >= 0).all()):
         raise InputError("weights of an AUC must be 0 or more")
     return weighted_auc(steps, weights.double()[:, None])[0]
+
+
+def _plain_auc(scores: Tensor, labels: Tensor) -> Tensor:
+    """`auc` without weights: both classes sorted by themselves, then one looked up in the other."""
+    positive = check_rows(scores, labels)
+    scores = sortable(scores)
+    winners, losers = sort_in_place(scores[positive]), sort_in_place(scores[~positive])
+    won = pairs_won(winners, losers).double() / 2
+    return won / (len(winners) * len(losers)) if len(winners) and len(losers) else won * torch.nan
 
 
 def rank_steps(scores: Tensor, labels: Tensor, units: Tensor | None = None) -> ScoreSteps:
@@ -180,29 +195,22 @@ def auc_by_group(scores: Tensor, labels: Tensor, groups: Tensor) -> GroupAuc:
     """
     positive = check_rows(scores, labels)
     check_integers("groups", groups, scores)
-    scores, order = scores.double().sort()
-    # The second sort is stable, so rows stay in order of score within their group.
-    sorted_groups, by_group = groups[order].sort(stable=True)
-    scores, positive = scores[by_group], positive[order][by_group].long()
+    ordered = sort_rows(scores, positive, groups)
+    keys, positives = ordered.keys, ordered.labels
+    group_start, tied = ordered.group_starts(), ordered.level_positives()
+    negatives_to = _running(1 - positives)
+    # Twice the pairs won, in whole numbers. A positive comes after all negatives it beats and all
+    # it ties with, those of earlier groups included; what is too much is taken off after.
+    twice_won = (negatives_to[:-1] * positives).mul_(2)
+    value_start = torch.searchsorted(keys, keys[tied] - 1)  # the value's first negative, if any
+    twice_won[tied] -= negatives_to[tied] - negatives_to[value_start]
 
-    new_group = _changes(sorted_groups)
-    group_start = new_group.nonzero()[:, 0]
-    value_start = (new_group | _changes(scores)).nonzero()[:, 0]  # one entry per score and group
-    # Twice the pairs won, in whole numbers: positives * (2 * negatives below + negatives tied).
-    positives_to = _running(positive)
-    value_positives = _between(positives_to, value_start)
-    value_negatives = _between(_running(1 - positive), value_start)
-    negatives_below = _running(value_negatives)[:-1]
-    group_of_value = torch.searchsorted(group_start, value_start, right=True) - 1
-    first_value = torch.searchsorted(value_start, group_start)
-    negatives_below = negatives_below - negatives_below[first_value][group_of_value]
-    twice_won = value_positives * (2 * negatives_below + value_negatives)
-
-    won = _between(_running(twice_won), first_value).double() / 2
     rows = group_start.diff(append=group_start.new_tensor([len(scores)]))
-    positives = _between(positives_to, group_start)
-    pairs = (positives * (rows - positives)).double()  # 0 / 0 is the nan of a single class
-    return GroupAuc(sorted_groups[group_start], won / pairs, rows, positives)
+    negatives = _between(negatives_to, group_start)
+    won = _between(_running(twice_won), group_start)
+    won = (won - 2 * negatives_to[group_start] * (rows - negatives)).double() / 2
+    pairs = ((rows - negatives) * negatives).double()  # 0 / 0 is the nan of a single class
+    return GroupAuc(ordered.groups(group_start, groups), won / pairs, rows, rows - negatives)
 
 
 def uauc(scores: Tensor, labels: Tensor, groups: Tensor) -> Uauc:
@@ -296,7 +304,9 @@ def _step_sums(weights: Tensor, units: Tensor, starts: Tensor, steps: slice) -> 
 
 def _running(counts: Tensor) -> Tensor:
     """[n] int64 -> [n + 1], the sum of all entries before each position."""
-    return functional.pad(counts.cumsum(0), (1, 0))
+    running = counts.new_zeros(len(counts) + 1)
+    torch.cumsum(counts, 0, out=running[1:])
+    return running
 
 
 def _between(running: Tensor, starts: Tensor) -> Tensor:

@@ -1,23 +1,33 @@
 """Speed and memory of the metrics and the paired bootstrap; a table, then one JSON line.
 
-python tests/benchmarks/bench_metrics.py --rows 200000 --threads 1
+    python tests/benchmarks/bench_metrics.py --rows 200000 2000000 20000000
+    python tests/benchmarks/bench_metrics.py --rows 100000000 --device cuda
+
+Beside them scikit-learn's AUC, and UAUC as a pandas groupby with scikit-learn in each group and as
+one over ranks. The bootstrap is measured up to a million rows, on the CPU. Memory is what a call
+takes beside its arguments, in bytes per row.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 
-from workbench.metrics import auc, log_loss, uauc
+from workbench.metrics import auc, auc_by_group, log_loss, uauc
 from workbench.statistics import METRICS, median_bootstrap, paired_bootstrap, slope_interval
+
+BOOTSTRAP_ROWS = 1_000_000
 
 
 def long_tailed_rows(rows: int, users: int) -> dict[str, np.ndarray]:
@@ -34,59 +44,134 @@ def long_tailed_rows(rows: int, users: int) -> dict[str, np.ndarray]:
     }
 
 
-def peak_mib() -> float:
+def peak_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
-def best_seconds(call: Callable[[], object], repeats: int) -> float:
-    """The fastest of some runs: the one that other processes disturbed least."""
+def extra_bytes(call: Callable[[], object], device: torch.device) -> int:
+    """What a call takes at its peak beside what there is, measured in a child of this process."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        return torch.cuda.max_memory_allocated(device) - before
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        before = peak_bytes()  # a child's peak starts at what it was born with
+        call()
+        os.write(writing, str(peak_bytes() - before).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        found = pipe.read()
+    os.waitpid(child, 0)
+    return int(found)
+
+
+def best_seconds(call: Callable[[], object], repeats: int, device: torch.device) -> float:
+    """The fastest of some runs: the one that other processes disturbed least. On a CPU, its own."""
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         call()
-        seconds.append(time.perf_counter() - start)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(clock() - start)
     return min(seconds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--users", type=int, default=6040)
-    parser.add_argument("--replicates", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+def by_groupby(frame: pd.DataFrame) -> float:
+    """UAUC as it is often written: a groupby, and scikit-learn in each group."""
+    mixed = frame.groupby("user").filter(lambda rows: rows["label"].nunique() == 2)
+    groups = mixed.groupby("user")
+    values = groups[["label", "score"]].apply(lambda g: roc_auc_score(g["label"], g["score"]))
+    return float(np.average(values, weights=groups.size()))
 
-    data = long_tailed_rows(options.rows, options.users)
-    scores, labels, users = (
-        torch.from_numpy(data[name]) for name in ("scores_base", "labels", "users")
+
+def by_ranks(frame: pd.DataFrame) -> float:
+    """UAUC with pandas at its best: ranks within groups, and the rank-sum formula."""
+    frame = frame.assign(rank=frame.groupby("user")["score"].rank())
+    frame["won"] = frame["rank"] * frame["label"]
+    sums = frame.groupby("user").agg(
+        won=("won", "sum"), positives=("label", "sum"), rows=("label", "size")
     )
-    # The bootstrap comes first: the peak so far is then that of the imports and the data.
-    before = peak_mib()
-    paired_bootstrap(**data, replicates=options.replicates)
-    bootstrap_mib = peak_mib() - before
+    sums = sums[(sums["positives"] > 0) & (sums["positives"] < sums["rows"])]
+    positives, negatives = sums["positives"], sums["rows"] - sums["positives"]
+    values = (sums["won"] - positives * (positives + 1) / 2) / (positives * negatives)
+    return float(np.average(values, weights=sums["rows"]))
 
-    calls: dict[str, Callable[[], object]] = {
+
+def ours(data: dict[str, np.ndarray], device: torch.device) -> dict[str, Callable[[], object]]:
+    """The metrics, on tensors of the device."""
+    scores, labels, users, buckets = (
+        torch.from_numpy(data[name]).to(device)
+        for name in ("scores_base", "labels", "users", "buckets")
+    )
+    return {
         "auc": lambda: auc(scores, labels),
-        "auc, scikit-learn": lambda: roc_auc_score(data["labels"], data["scores_base"]),
         "uauc": lambda: uauc(scores, labels, users),
+        "auc_by_group, 7 buckets": lambda: auc_by_group(scores, labels, buckets),
         "log_loss": lambda: log_loss(scores, labels),
-        "median_bootstrap": lambda: median_bootstrap(data["scores_base"][: options.users]),
-        "slope_interval": lambda: slope_interval(
-            data["scores_base"], data["labels"], data["users"], options.replicates
-        ),
     }
+
+
+def others(data: dict[str, np.ndarray], options: argparse.Namespace) -> dict[str, Any]:
+    """What other libraries do, and the bootstrap, on the CPU."""
+    frame = pd.DataFrame(
+        {"user": data["users"], "label": data["labels"], "score": data["scores_base"]}
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "auc, scikit-learn": lambda: roc_auc_score(data["labels"], data["scores_base"]),
+        "uauc, pandas ranks": lambda: by_ranks(frame),
+        "uauc, pandas and scikit-learn": lambda: by_groupby(frame),
+    }
+    if len(frame) > BOOTSTRAP_ROWS:
+        return calls
+    calls["median_bootstrap"] = lambda: median_bootstrap(data["scores_base"][: options.users])
+    calls["slope_interval"] = lambda: slope_interval(
+        data["scores_base"], data["labels"], data["users"], options.replicates
+    )
     for metric in METRICS:
         calls[f"paired_bootstrap {metric}"] = lambda metric=metric: paired_bootstrap(
             **data, metric=metric, replicates=options.replicates
         )
-    seconds = {name: best_seconds(call, options.repeats) for name, call in calls.items()}
+    return calls
+
+
+def measure(options: argparse.Namespace, rows: int) -> dict[str, Any]:
+    """All calls on so many rows."""
+    device = torch.device(options.device)
+    cpu = torch.device("cpu")
+    data = long_tailed_rows(rows, options.users)
+    own = ours(data, device)
+    memory = {name: extra_bytes(call, device) / rows for name, call in own.items()}
+    seconds = {name: best_seconds(call, options.repeats, device) for name, call in own.items()}
+    if not options.alone:
+        for name, call in others(data, options).items():
+            seconds[name] = best_seconds(call, options.repeats, cpu)
     for name, value in seconds.items():
-        print(f"{name:28s} {value:9.4f} s")
-    print(f"{'bootstrap memory':28s} {bootstrap_mib:9.1f} MiB above {before:.0f} MiB")
-    print(json.dumps(vars(options) | {"seconds": seconds, "bootstrap_mib": bootstrap_mib}))
+        taken = f"{memory[name]:8.1f} bytes/row" if name in memory else ""
+        print(f"{rows:11,} {name:30s} {1000 * value:12.2f} ms {taken}", flush=True)
+    return {"rows": rows, "seconds": seconds, "bytes_per_row": memory}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000])
+    parser.add_argument("--users", type=int, default=6040)
+    parser.add_argument("--replicates", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--alone", action="store_true", help="leave the other libraries out")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    results = [measure(options, rows) for rows in options.rows]
+    print(json.dumps({"settings": vars(options), "results": results}))
 
 
 if __name__ == "__main__":
