@@ -1,0 +1,167 @@
+"""The figures of the comparison with other libraries, and what is recorded of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import merge_speed
+from tests.benchmarks.peers import rows
+from workbench.charts import speed
+from workbench.errors import InputError
+
+MACHINE = {"cpu": "a processor", "cores": 2, "torch": "2.13.0", "threads": 1}
+ABOUT = {"machine": MACHINE, "load": 0.5, "command": "python bench", "mode": "float32"}
+
+
+def answers(value: Any, *seconds: tuple[float, float]) -> list[dict[str, Any]]:
+    return [{"value": value, "wall": wall, "cpu": cpu} for wall, cpu in seconds]
+
+
+def training_cell(**named: Any) -> dict[str, Any]:
+    """1,000 samples a turn. Ours takes 2, 1 and 1 processor seconds; peer a 4, 2 and 6."""
+    rounds = {
+        "workbench": answers(1000, (4, 2), (2, 1), (1, 1)),
+        "a": answers(1000, (4, 4), (6, 2), (6, 6)),
+        "b": answers(1000, (9, 8), (9, 8), (9, 8)),
+    }
+    cell = {"what": "train", "model": "dnn", "batch_size": 10, "steps": 100, "rounds": rounds}
+    return ABOUT | cell | {"versions": {"a": "1.0", "b": "2.0"}} | named
+
+
+def auc_cell(library: str, valid: list[float], test: list[float], **named: Any) -> dict[str, Any]:
+    cell = {"what": "auc", "library": library, "model": "dnn", "batch_size": 4096, "epochs": 3}
+    fit = {"value": {"valid": valid, "test": test}, "wall": 1.0, "cpu": 1.0}
+    return ABOUT | cell | {"weight_decay": 0.0, "version": "1", "fit": fit} | named
+
+
+def test_training_is_paired_within_rounds_by_processor_time() -> None:
+    a, b = rows.training_rows(training_cell())
+    # 4/2, 2/1 and 6/1 times as fast; the clock on the wall has 1, 3 and 6.
+    assert (a["ratio"], a["ratio_low"], a["ratio_high"]) == (2, 2, 6)
+    assert (a["ratio_wall"], a["ratio_low_wall"], a["ratio_high_wall"]) == (3, 1, 6)
+    assert a["ours"] == 1000
+    assert a["theirs"] == 250
+    assert a["ours_wall"] == 500
+    assert (a["clock"], a["rounds"], a["goal"], a["version"]) == ("cpu", 3, 1.5, "1.0")
+    assert a["fastest"]
+    assert not b["fastest"]
+
+
+def test_a_faster_mode_has_a_higher_goal() -> None:
+    found = rows.training_rows(training_cell(mode="bf16"))
+    assert {row["goal"] for row in found} == {3.0}
+
+
+def test_less_time_is_better_in_an_evaluation() -> None:
+    rounds = {
+        "workbench": answers({"auc": 0.8, "uauc": 0.7}, (1, 1)),
+        "a": answers({"auc": 0.8}, (6, 3)),
+    }
+    (row,) = rows.rows_of([ABOUT | {"what": "evaluate", "model": "fm", "rounds": rounds}])
+    assert (row["ratio"], row["ratio_wall"], row["goal"]) == (3, 6, 2.0)
+    assert row["ours_scores"] == ["auc", "uauc"]
+    assert row["theirs_scores"] == ["auc"]
+
+
+def test_loading_has_a_limit_in_seconds() -> None:
+    rounds = {"workbench": answers(6, (0.5, 0.4), (4, 1)), "a": answers(6, (5, 2), (8, 2))}
+    beside, limit = rows.rows_of([ABOUT | {"what": "load", "rounds": rounds}])
+    assert (beside["clock"], beside["ratio"]) == ("wall", 6)  # of 10 and 2
+    # 2 s over 0.5 s and over 4 s.
+    assert (limit["ratio_low"], limit["ratio"], limit["ratio_high"]) == (0.5, 2.25, 4)
+    assert (limit["ours"], limit["theirs"], limit["goal"]) == (2.25, 2, 1)
+
+
+def test_the_bare_loops_own_figures_are_taken_over() -> None:
+    spread = {"median": 0.9, "low": 0.8, "high": 1.0}
+    figures = {
+        "trainer / bare loop": spread,
+        "trainer, samples/s": {"median": 90.0},
+        "bare loop, samples/s": {"median": 100.0},
+    }
+    cell = ABOUT | {"what": "bare", "model": "fm", "batch_size": 256, "figures": figures}
+    (row,) = rows.rows_of([cell])
+    assert (row["ratio"], row["ratio_low"], row["ours"], row["theirs"]) == (0.9, 0.8, 90, 100)
+
+
+def test_auc_is_that_of_the_best_epoch_by_validation() -> None:
+    own = auc_cell("workbench", [0.7, 0.8, 0.6], [0.71, 0.79, 0.9])
+    other = auc_cell("a", [0.7, 0.6, 0.5], [0.76, 0.99, 0.99])
+    assert rows.best_epoch(own) == {"auc": 0.79, "epoch": 2}
+    (row,) = rows.auc_rows([own, other])
+    assert (row["ours"], row["theirs"], row["peer"], row["goal"]) == (0.79, 0.76, "a", 1.0)
+    assert row["difference"] == pytest.approx(0.03)
+
+
+def test_the_auc_of_a_faster_mode_stands_beside_float32() -> None:
+    own = auc_cell("workbench", [0.8], [0.8])
+    fast = auc_cell("workbench", [0.8], [0.7996], mode="bf16")
+    (row,) = rows.auc_rows([own, fast])
+    assert (row["peer"], row["mode"], row["ours"], row["theirs"]) == (
+        "workbench, float32",
+        "bf16",
+        0.7996,
+        0.8,
+    )
+    assert row["ratio"] >= row["goal"]  # 0.0004 below; 0.0005 are allowed
+    (worse,) = rows.auc_rows([own, auc_cell("workbench", [0.8], [0.7994], mode="bf16")])
+    assert worse["ratio"] < worse["goal"]
+
+
+def test_a_library_that_failed_has_no_row() -> None:
+    failed = auc_cell("a", [], []) | {"absent": {"a": "why"}}
+    del failed["fit"]
+    assert rows.auc_rows([auc_cell("workbench", [0.8], [0.8]), failed]) == []
+
+
+def test_new_rows_replace_the_old_ones_of_the_same_cell(tmp_path: Path) -> None:
+    cells = tmp_path / "cells"
+    cells.mkdir()
+    out = tmp_path / "speed.json"
+    (cells / "one.json").write_text(json.dumps(training_cell()), encoding="utf-8")
+    assert merge_speed.main([str(cells), "--out", str(out)]) == 0
+    first = speed.read(out)
+    slower = {"workbench": answers(1000, (8, 8)), "a": answers(1000, (8, 8))}
+    (cells / "one.json").write_text(json.dumps(training_cell(rounds=slower)), encoding="utf-8")
+    assert merge_speed.main([str(cells), "--out", str(out)]) == 0
+    second = {row["peer"]: row for row in speed.read(out)}
+    assert len(first) == len(second) == 2
+    assert second["a"]["ratio"] == 1
+    assert second["b"] == next(row for row in first if row["peer"] == "b")
+    assert (tmp_path / "speed.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize("text", [None, "3", "{}", "{"])
+def test_a_folder_without_cells_is_refused(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "cell.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="no cells" if text is None else "not a measured cell"):
+        merge_speed.read_cells(tmp_path)
+
+
+def test_a_refusal_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert merge_speed.main([str(tmp_path), "--out", str(tmp_path / "speed.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recorded_rows_hold_aggregates_with_machine_and_command(project_root: Path) -> None:
+    path = project_root / "data" / "results" / "speed.json"
+    if not path.exists():
+        pytest.skip("no recorded speeds: tests/benchmarks/merge_speed.py writes them")
+    recorded = speed.read(path)
+    for row in recorded:
+        assert set(rows.KEYS) <= set(row)
+        assert row["machine"]["cpu"]
+        assert row["command"].startswith("python tests/benchmarks/")
+        if row["unit"] == "AUC":
+            assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
+        else:
+            assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+    assert len({tuple(str(row[key]) for key in rows.KEYS) for row in recorded}) == len(recorded)

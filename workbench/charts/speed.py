@@ -1,0 +1,173 @@
+"""Training speed beside other libraries: how many times as fast, per model and batch size.
+
+Rows are those of ``data/results/speed.json``, which ``tests/benchmarks/merge_speed.py`` writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from workbench.charts import style
+from workbench.charts.words import listing
+from workbench.errors import InputError
+
+TRAINING = "training speed"
+MODEL_NAMES = {"dcn_v2": "DCN-V2", "dnn": "DNN", "fm": "FM"}
+PEER_NAMES = {
+    "fuxictr": "FuxiCTR",
+    "recbole": "RecBole",
+    "deepctr-torch": "DeepCTR-Torch",
+    "torch-rechub": "torch-rechub",
+    "bare loop": "bare loop",
+}
+COLOURS = {
+    "fuxictr": "#0072B2",
+    "recbole": "#D55E00",
+    "deepctr-torch": "#009E73",
+    "torch-rechub": "#CC79A7",
+}
+SHAPES = {
+    "fuxictr": "circle",
+    "recbole": "square",
+    "deepctr-torch": "triangle-up",
+    "torch-rechub": "diamond",
+}
+"""A library's second channel, for readers who cannot tell the colours apart."""
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Rows of ``speed.json``.
+
+    Raises:
+        InputError: no such file, or not one of rows.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a row is not an object")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not a file of speeds ({error}); move it away") from None
+    return list(rows)
+
+
+def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row per model, batch size, mode and library whose training speed was measured.
+
+    Returns:
+        `model`, `batch_size`, `mode`, `place` (batch size and mode in words), `peer`, `library`,
+        `ratio`, `low`, `high` (times as fast, over the rounds), `goal`, `fastest` (of the other
+        libraries), `ours`, `theirs` (samples per second), `rounds`.
+    """
+    records = [
+        {
+            "model": MODEL_NAMES.get(row["model"], row["model"]),
+            "batch_size": row["batch_size"],
+            "mode": row["mode"],
+            "place": _place(row),
+            "peer": row["peer"],
+            "library": PEER_NAMES.get(row["peer"], row["peer"]),
+            "ratio": row["ratio"],
+            "low": row["ratio_low"],
+            "high": row["ratio_high"],
+            "goal": row["goal"],
+            "fastest": row["fastest"],
+            "ours": row["ours"],
+            "theirs": row["theirs"],
+            "rounds": row["rounds"],
+        }
+        for row in rows
+        if row["name"] == TRAINING
+    ]
+    found = pd.DataFrame(records)
+    if found.empty:
+        return found
+    orders = [{name: place for place, name in enumerate(names)} for names in _ORDERS]
+    ranks = [found["mode"].map(orders[0]), found["model"].map(orders[1])]
+    keys = found.assign(_mode=ranks[0], _model=ranks[1])
+    keys = keys.sort_values(["_mode", "batch_size", "_model", "ratio"], kind="stable")
+    return keys.drop(columns=["_mode", "_model"]).reset_index(drop=True)
+
+
+_ORDERS = (("float32", "bf16", "compile", "bf16+compile"), tuple(MODEL_NAMES.values()))
+
+
+def chart(rows: Sequence[dict[str, Any]], title: str = "") -> alt.VConcatChart:
+    """A panel per mode and batch size; the rule at 1 is the other library's own speed."""
+    data = frame(rows)
+    top = 1.1 * float(data["high"].max())
+    panels = [
+        _panel(data[data["place"] == place], str(place), top)
+        for place in dict.fromkeys(data["place"])
+    ]
+    return alt.vconcat(*panels).properties(
+        title=alt.TitleParams(title, anchor="start"), description=sentence(rows)
+    )
+
+
+def _panel(data: pd.DataFrame, title: str, top: float) -> alt.LayerChart:
+    peers = [peer for peer in PEER_NAMES if peer in set(data["peer"])]
+    names = [PEER_NAMES[peer] for peer in peers]
+    scale = alt.Scale(domain=names, range=[COLOURS[peer] for peer in peers])
+    shapes = alt.Scale(domain=names, range=[SHAPES[peer] for peer in peers])
+    legend = alt.Legend(orient="top", title="times as fast as")
+    colour = alt.Color("library:N", scale=scale, legend=legend)
+    shape = alt.Shape("library:N", scale=shapes, legend=legend)
+    y = alt.Y("model:N", sort=list(dict.fromkeys(data["model"])), title=None)
+    offset = alt.YOffset("library:N", sort=names, scale=alt.Scale(domain=names))
+    axis = alt.Axis(tickCount=8, title="training samples per second, as a multiple; grey: the goal")
+
+    def x(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=axis)
+
+    tooltip = [
+        alt.Tooltip("model:N"),
+        alt.Tooltip("library:N"),
+        alt.Tooltip("ratio:Q", format=".2f", title="times as fast"),
+        alt.Tooltip("ours:Q", format=",.0f", title="samples per second here"),
+        alt.Tooltip("theirs:Q", format=",.0f", title="and there"),
+        alt.Tooltip("rounds:Q"),
+    ]
+    base = alt.Chart(data).encode(y=y, yOffset=offset)
+    one = alt.Chart(pd.DataFrame({"ratio": [1.0]}))
+    goals = alt.Chart(data.drop_duplicates("model")).encode(y=y)
+    layers = [
+        one.mark_rule(color=style.RULE, strokeDash=[4, 3], aria=False).encode(x=x("ratio")),
+        goals.mark_tick(color=style.RULE, thickness=2, size=34).encode(x=x("goal")),
+        base.mark_rule(strokeWidth=2).encode(x=x("low"), x2="high", color=colour),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=x("ratio"), color=colour, shape=shape, tooltip=tooltip
+        ),
+    ]
+    height = 46 * data["model"].nunique() + 14
+    return alt.LayerChart(layer=layers).properties(
+        width=460, height=height, title=alt.TitleParams(title, anchor="start", fontSize=12)
+    )
+
+
+def sentence(rows: Sequence[dict[str, Any]]) -> str:
+    """The ratio to the fastest library in every cell, and how many goals are met."""
+    data = frame(rows)
+    fastest = data[data["fastest"]]
+    said = []
+    for place, cells in fastest.groupby("place", sort=False):
+        parts = [
+            f"{row['model']} {row['ratio']:.2f} times as fast as {row['library']}"
+            for row in cells.to_dict("records")
+        ]
+        said.append(f"{place}: {listing(parts, most=10)}.")
+    met = int((fastest["ratio"] >= fastest["goal"]).sum())
+    return (
+        "Training speed against the fastest of the other libraries. "
+        f"{' '.join(said)} Goals (grey ticks) met: {met} of {len(fastest)}."
+    )
+
+
+def _place(row: dict[str, Any]) -> str:
+    text = f"Batch of {row['batch_size']:,} samples"
+    return text if row["mode"] == "float32" else f"{text}, {row['mode']} here"
