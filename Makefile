@@ -42,7 +42,8 @@ install: $(STAMPS)/$(EXTRA) ## set up .venv with everything (EXTRA=core|app|note
 	@echo "Ready: $(VENV) holds the $(EXTRA) packages. Next: make app, or make test."
 
 app: $(STAMPS)/app ## open the app (PORT=, default 8501; ARGS= go to streamlit run)
-	@# PYTHONPATH makes Streamlit watch workbench/ too, so an edit there reloads the page.
+	@# With ARGS=--server.fileWatcherType=auto an edit reloads the page; PYTHONPATH extends that to
+	@# workbench/.
 	PYTHONPATH="$(CURDIR)" $(BIN)/python -m streamlit run app/main.py \
 	  --server.address=localhost $(if $(PORT),--server.port=$(PORT)) $(ARGS)
 

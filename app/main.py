@@ -14,7 +14,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import streamlit as st
-from components import compute, guide, pages, sidebar, state
+from components import brush, guide, imports, pages, sidebar, state, warmup
 
 # The icon is a file of our own: a named one would be fetched from another server.
 ICON = Path(__file__).parent / "components" / "icon.svg"
@@ -39,9 +39,12 @@ for entry in pages.PAGES:
         )
     )
 page = st.navigation(groups, position="top")
+brush.settle()
 state.begin()
 picked = sidebar.draw()
+if page.url_path:
+    imports.altair()
 page.run()
 guide.tour(page.url_path)
 state.publish()
-compute.warm_up(picked)
+warmup.start(picked)

@@ -112,10 +112,17 @@ class Catalogue:
     def seeds_of(self, entry: Entry) -> list[Entry]:
         """All finished runs that differ from this one by their seed only, one per seed."""
         found = {entry.run.seed: entry}
-        for other in self.usable:
-            if other.run.group == entry.run.group:
-                found.setdefault(other.run.seed, other)
+        for other in self._groups.get(entry.run.group, ()):
+            found.setdefault(other.run.seed, other)
         return [found[seed] for seed in sorted(found)]
+
+    @cached_property
+    def _groups(self) -> dict[str, list[Entry]]:
+        """Finished runs by experiment. A fingerprint takes 0.2 ms, and pages ask for each pair."""
+        groups: dict[str, list[Entry]] = {}
+        for entry in self.usable:
+            groups.setdefault(entry.run.group, []).append(entry)
+        return groups
 
 
 def read(folders: dict[str, Path]) -> Catalogue:

@@ -6,10 +6,6 @@ imported where they are used, because they import torch, which the first page mu
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +13,6 @@ import pandas as pd
 import streamlit as st
 
 from components.catalogue import Entry
-from components.sidebar import Picked
-from workbench.errors import InputError
 from workbench.insight.samples import Quantity
 from workbench.runs import Run
 
@@ -27,10 +21,6 @@ if TYPE_CHECKING:
 
 Key = tuple[tuple[str, int], ...]
 Spec = dict[str, Any]
-HEAD_START = 0.3
-"""Seconds that the first page gets before anything is prepared."""
-PAUSE = 4.0
-"""Seconds in which a reader who clicks at once is not slowed down by what is prepared."""
 GRADIENT_ROWS = 4096
 """Training samples whose gradients are measured."""
 KEPT = 64
@@ -101,6 +91,18 @@ def _id_norms(_runs: list[Run], key: Key, feature: str) -> tuple[pd.DataFrame, p
     norms = insight.id_norms(_runs, feature)
     norms["group"] = norms["run"].map(labels)
     return norms, insight.head_tail_ratios(_runs, feature, labels)
+
+
+def user_scatter(entry: Entry, feature: str) -> tuple[pd.DataFrame, pd.Series]:
+    """See `workbench.insight.user_scatter.user_scatter`."""
+    return _user_scatter(entry.run, key_of([entry]), feature)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _user_scatter(_run: Run, key: Key, feature: str) -> tuple[pd.DataFrame, pd.Series]:
+    from workbench.insight import user_scatter as insight
+
+    return insight.user_scatter(_run, feature)
 
 
 def auc_by_bucket(
@@ -285,29 +287,3 @@ def labels_of(runs: Sequence[Run]) -> dict[str, str]:
         for label, members in zip(labels, groups.values(), strict=True)
         for run in members
     }
-
-
-@st.cache_resource(show_spinner=False)
-def warm_up(_picked: Picked) -> threading.Thread:
-    """Prepare the views while the first reader of this server looks at the first page.
-
-    Imports torch and, a little later, draws users for the intervals of AUC: those two take seconds.
-    A page that is opened meanwhile waits for the value under way instead of computing it again.
-    """
-    thread = threading.Thread(target=_prepare, args=[_picked], name="warm-up", daemon=True)
-    thread.start()
-    return thread
-
-
-def _prepare(picked: Picked) -> None:
-    # Python runs one thread at a time: the page that is being sent goes first.
-    time.sleep(HEAD_START)
-    for name in ("adapter_weights", "id_norms", "auc_by_bucket"):
-        importlib.import_module(f"workbench.insight.{name}")
-        importlib.import_module(f"workbench.charts.{name}")
-    time.sleep(PAUSE)
-    base, candidates, _ = picked.pairs
-    if candidates:
-        # What is wrong with a run is said on the page that shows it.
-        with contextlib.suppress(InputError):
-            auc_by_bucket(base, candidates, "auc")

@@ -202,6 +202,16 @@ PAGES = (
         "04_state_aware_adapter",
     ),
     Page(
+        "regimes",
+        HOLDS,
+        "Where the gain lives",
+        "For whom, and on what data, is there a gain?",
+        "travel_explore",
+        "sections 1 and 4.2: the long tail, and cold users and items",
+        RELA_IMPR,
+        "07_cold_start_and_robustness",
+    ),
+    Page(
         "paper_tables",
         HOLDS,
         "Paper tables",

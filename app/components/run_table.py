@@ -9,6 +9,7 @@ import streamlit as st
 
 from components.catalogue import Entry
 from components.sidebar import Picked
+from components.text import escaped
 from workbench.charts.names import name_of
 
 ROWS_SHOWN = 30
@@ -54,6 +55,45 @@ def draw(picked: Picked, more: dict[str, dict[str, Any]] | None = None) -> pd.Da
         alt="Table of all runs with variant, data set, test AUC, UAUC, RelaImpr and state",
     )
     return frame
+
+
+BRIEF = {
+    "run": "",
+    "variant": "",
+    "model": "",
+    "data": "",
+    "seed": "d",
+    "test AUC": ".4f",
+    "UAUC": ".4f",
+    "RelaImpr": "+.2f",
+    "state": "",
+}
+"""Columns of `brief`, and how their numbers are written."""
+
+
+def brief(picked: Picked) -> int:
+    """Write the newest runs as plain text; returns how many are left out.
+
+    The sortable table brings a megabyte of script to the browser, which the first page does not
+    wait for.
+    """
+    entries = picked.catalogue.entries
+    lines = [_line(list(BRIEF)), _line(["---:" if text else "---" for text in BRIEF.values()])]
+    for entry in entries[:ROWS_SHOWN]:
+        values = row(entry, picked)
+        lines.append(_line([_written(values[name], how) for name, how in BRIEF.items()]))
+    st.markdown("\n".join(lines))
+    return max(0, len(entries) - ROWS_SHOWN)
+
+
+def _written(value: Any, how: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:{how}}{'%' if how == '+.2f' else ''}" if how else escaped(str(value))
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def row(entry: Entry, picked: Picked) -> dict[str, Any]:

@@ -3,51 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
-from components import sidebar
+from components import brush
+from components.brush import Gesture
 from components.compute import Spec
 from components.text import escaped
-from workbench.charts.names import SLICE_PARAM
+
+Width = Literal["stretch", "content"]
 
 # From Streamlit's own stylesheet: columns stack below this width, so panels stay readable.
 PANELS_PER_ROW = 3
 
 
-def panels(specs: Sequence[Spec], key: str, *, per_row: int = PANELS_PER_ROW) -> None:
+def panels(
+    specs: Sequence[Spec],
+    key: str,
+    *,
+    per_row: int = PANELS_PER_ROW,
+    gestures: Sequence[Sequence[Gesture]] | None = None,
+) -> None:
     """Draw small multiples that share the page's width; on a narrow screen one below the other.
 
-    Separate charts, because a facet keeps a fixed width and would be cut off on a phone. A chart
-    with the brush sets the activity range of the whole app.
+    Separate charts, because a facet keeps a fixed width and would be cut off on a phone.
+
+    Args:
+        specs: of the panels.
+        key: of the figure; each panel adds its place.
+        per_row: panels side by side.
+        gestures: for each panel what a reader can do on it, see `components.brush`.
     """
+    mine = gestures if gestures is not None else [()] * len(specs)
     for start in range(0, len(specs), per_row):
         row = specs[start : start + per_row]
         columns = st.columns(per_row if len(specs) > per_row else len(row))
         for place, (column, spec) in enumerate(zip(columns, row, strict=False)):
             with column:
-                draw(spec, f"{key}_{start + place}")
+                draw(spec, f"{key}_{start + place}", *mine[start + place])
 
 
-def draw(spec: Spec, key: str) -> None:
-    """Draw a chart as wide as its column; its description is what a screen reader says."""
-    if not has_brush(spec):
-        st.vega_lite_chart(None, spec, key=key, width="stretch")
+def draw(spec: Spec, key: str, *gestures: Gesture, width: Width = "stretch") -> None:
+    """Draw a chart; its description is what a screen reader says.
+
+    Args:
+        spec: Vega-Lite.
+        key: of the chart.
+        gestures: what a reader can do on it, see `components.brush`.
+        width: as wide as its column, or as the chart itself says.
+    """
+    with_them, names = brush.with_gestures(spec, gestures)
+    if not names:
+        st.vega_lite_chart(None, spec, key=key, width=width)
         return
+    brush.listen(key, gestures)
     st.vega_lite_chart(
         None,
-        spec,
-        key=key,
-        width="stretch",
-        on_select=lambda: sidebar.take_brush(key),
-        selection_mode=[SLICE_PARAM],
+        with_them,
+        key=brush.keyed(key),
+        width=width,
+        on_select="rerun",
+        selection_mode=names,
     )
-
-
-def has_brush(spec: Spec) -> bool:
-    """True where the chart lets the reader drag a range."""
-    return any(parameter["name"] == SLICE_PARAM for parameter in spec.get("params", []))
 
 
 def says(*sentences: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from components import catalogue, state
 from components.catalogue import Catalogue, Entry
+from components.picked import Picked, Slice
 from components.text import escaped
 from workbench.charts.words import feature_title
 from workbench.insight.buckets import ACTIVITY_EDGES
@@ -21,77 +22,6 @@ FEATURE = "feature"
 ALL_FEATURES = "all"
 USER = "user"
 _PICKED = "_picked"
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Users with at least `low` and fewer than `high` training interactions."""
-
-    low: float = 0.0
-    high: float = math.inf
-
-    @property
-    def whole(self) -> bool:
-        """True where nobody is left out."""
-        return self.low <= 0 and math.isinf(self.high)
-
-    @property
-    def ends(self) -> tuple[float, float] | None:
-        """First and last activity for a chart, or None for all."""
-        return None if self.whole else (self.low, self.high - 1)
-
-    def holds(self, activity: float) -> bool:
-        """True where a bucket that starts at `activity` belongs to the slice."""
-        return self.low <= activity < self.high
-
-
-@dataclass(frozen=True)
-class Picked:
-    """The state of the sidebar.
-
-    Attributes:
-        catalogue: all runs.
-        labels: run key -> what people read.
-        base, candidates: the picked runs, as they stand in the pickers; base is None without runs.
-        all_seeds: whether the views show all seeds of the picked experiments.
-        slice: of user activity.
-        feature: the feature that the reader looks at, None for all.
-        user: the code of the user that the reader looks at, None for nobody in particular.
-    """
-
-    catalogue: Catalogue
-    labels: dict[str, str]
-    base: Entry | None
-    candidates: tuple[Entry, ...]
-    all_seeds: bool
-    slice: Slice
-    feature: str | None = None
-    user: int | None = None
-
-    @property
-    def base_runs(self) -> list[Entry]:
-        """The baseline in all seeds that are wanted."""
-        return self._with_seeds([self.base] if self.base else [])
-
-    @property
-    def candidate_runs(self) -> list[Entry]:
-        """The candidates in all seeds that are wanted."""
-        return self._with_seeds(list(self.candidates))
-
-    @property
-    def pairs(self) -> tuple[list[Entry], list[Entry], list[Entry]]:
-        """Base runs and candidates of the seeds that both have, and candidates left alone."""
-        base = {entry.run.seed: entry for entry in self.base_runs}
-        paired = [entry for entry in self.candidate_runs if entry.run.seed in base]
-        alone = [entry for entry in self.candidate_runs if entry.run.seed not in base]
-        seeds = {entry.run.seed for entry in paired}
-        return [base[seed] for seed in base if seed in seeds], paired, alone
-
-    def _with_seeds(self, entries: list[Entry]) -> list[Entry]:
-        if not self.all_seeds:
-            return entries
-        found = {e.key: e for entry in entries for e in self.catalogue.seeds_of(entry)}
-        return list(found.values())
 
 
 def draw() -> Picked:
@@ -115,15 +45,26 @@ def picked() -> Picked:
     return choice
 
 
-def take_brush(chart_key: str) -> None:
-    """Callback of a chart: a brushed range becomes the slice of the whole app.
+def take_activity(low: float, high: float) -> None:
+    """The slice of the whole app becomes a range of activity; before the sidebar is drawn."""
+    st.session_state[ACTIVITY] = stops_around(low, high)
 
-    An empty selection changes nothing: a chart also sends one when it is drawn again.
+
+def take_feature(name: str, *, again: str | None = None) -> bool:
+    """The feature of the whole app becomes this one; before the sidebar is drawn.
+
+    Args:
+        name: of the feature.
+        again: what it becomes where it is this one already; None: it stays.
+
+    Returns:
+        False where the data have no feature of that name.
     """
-    event: Any = st.session_state.get(chart_key)
-    chosen = (event or {}).get("selection", {}).get("slice", {}).get("activity")
-    if chosen:
-        st.session_state[ACTIVITY] = stops_around(float(min(chosen)), float(max(chosen)))
+    before = picked()
+    if before.base is None or name not in catalogue.features(before.base):
+        return False
+    st.session_state[FEATURE] = again if again and before.feature == name else name
+    return True
 
 
 def stops_around(low: float, high: float) -> tuple[str, str]:
@@ -134,13 +75,26 @@ def stops_around(low: float, high: float) -> tuple[str, str]:
 
 
 def take_user(code: int) -> None:
-    """Callback: this user is the one that every page looks at."""
+    """Callback, or before the sidebar is drawn: this user is the one that every page looks at."""
     st.session_state[USER] = str(code)
 
 
 def clear_slice() -> None:
     """Callback: all users again."""
     st.session_state[ACTIVITY] = (STOPS[0], STOPS[-1])
+
+
+def _clear_feature() -> None:
+    st.session_state[FEATURE] = ALL_FEATURES
+
+
+def _clear_user() -> None:
+    st.session_state[USER] = ""
+
+
+def _clear(label: str, action: Callable[[], None]) -> None:
+    """A button that takes back a part of the slice."""
+    st.button(label, on_click=action, icon=":material/close:", type="tertiary")
 
 
 def _folders() -> dict[str, Any]:
@@ -224,7 +178,7 @@ def _slice() -> Slice:
         value=(STOPS[0], STOPS[-1]),
         key=ACTIVITY,
         help="Training interactions of a user: from the left end up to, not including, the right "
-        "end. Dragging over a chart sets it too.",
+        "end. Dragging over a chart's activity axis or clicking a bucket sets it too.",
     )
     low, high = st.session_state[ACTIVITY]
     if low == high:
@@ -233,7 +187,7 @@ def _slice() -> Slice:
         low, high = (STOPS[place], STOPS[place + 1]) if low != NO_LIMIT else STOPS[-2:]
     chosen = Slice(float(low), math.inf if high == NO_LIMIT else float(high))
     if not chosen.whole:
-        st.button("All users", on_click=clear_slice, icon=":material/close:", type="tertiary")
+        _clear("All users", clear_slice)
     return chosen
 
 
@@ -245,8 +199,10 @@ def _feature(base: Entry | None) -> str | None:
         [ALL_FEATURES, *names],
         key=FEATURE,
         format_func=lambda name: "All features" if name == ALL_FEATURES else feature_title(name),
-        help="Pages that show features show this one.",
+        help="Pages that show features show this one. A click on a feature in a chart sets it too.",
     )
+    if chosen != ALL_FEATURES:
+        _clear("All features", _clear_feature)
     return None if chosen == ALL_FEATURES else chosen
 
 
@@ -260,6 +216,8 @@ def _user(base: Entry | None) -> int | None:
         help=f"Code of a user in the data, 1 to {largest:,}. Pages that show one user show this "
         "one; the page *What if this user ...?* searches for users.",
     )
+    if chosen:
+        _clear("Anybody", _clear_user)
     return int(chosen) if chosen else None
 
 

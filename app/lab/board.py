@@ -186,7 +186,8 @@ def _numbers(now: progress.Progress) -> str:
 
 def _curves(watched: Watched, log: pd.DataFrame, base: Entry | None) -> None:
     status, variant = watched.run.status, watched.run.variant
-    if log.empty:
+    # Drawn empty too once it is the run's turn: the browser loads what draws curves meanwhile.
+    if log.empty and (not watched.moving or watched.ahead > 0):
         return
     changes = progress.changes_made(status, log)
     summary = (base.run.summary or {}) if base is not None else {}

@@ -105,7 +105,7 @@ def forget() -> None:
 
 
 def _model(start: ExperimentConfig) -> None:
-    first, second, third = st.columns([2, 1.4, 1.6])
+    first, second, third = st.columns([2.6, 1.2, 1.2])
     with first:
         state.one(VARIANT, list(VARIANTS), Variant.FULL.value)
         st.segmented_control(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, guide, notes, show, sidebar, state
+from components import brush, compute, guide, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -87,6 +87,7 @@ def _curves(entry: Entry, picked: Picked) -> None:
     chosen = picked.slice.ends
     show.says(adapter_weights.sentence(frame, quantity=quantity, chosen=chosen))
     shared = adapter_weights.scales(frame, quantity)
+    parts = adapter_weights.split(frame)
     specs = compute.specs(
         [entry],
         lambda: [
@@ -98,19 +99,21 @@ def _curves(entry: Entry, picked: Picked) -> None:
                 chosen=chosen,
                 brush=True,
             )
-            for rows in adapter_weights.split(frame)
+            for rows in parts
         ],
         "weights",
         quantity,
         chosen,
         picked.feature,
     )
-    show.panels(specs, f"weights_{quantity}_{picked.feature}")
+    gestures = [(brush.activity(), brush.panel(str(rows["feature"].iloc[0]))) for rows in parts]
+    show.panels(specs, f"weights_{quantity}_{picked.feature}", gestures=gestures)
     st.caption(
         "Line: median over users. Ribbon: middle half of the users. Upright bars: 95% bootstrap "
         "interval of the median, over users. Dashed: weight before training. Bottom strip: users "
         "per bin, log scale. Grey: bins with fewer than 30 users. Test samples only; a user's "
-        "samples are averaged first. Drag over a panel to set the activity range everywhere."
+        "samples are averaged first. Drag over a panel to set the activity range everywhere, click "
+        "one to see its feature alone."
     )
     show.csv(**{f"adapter_{quantity}_by_activity": frame})
 
@@ -132,11 +135,11 @@ def _heatmap(entry: Entry, picked: Picked) -> None:
         feature,
         quantity,
     )
-    show.draw(spec, "heatmap")
+    show.draw(spec, f"heatmap_{feature}", *brush.buckets("y", "user_bucket", feature))
     st.caption(
         "Each cell: mean over the test samples of such users and items. White: the weight before "
-        "training. Grey: fewer than 30 users. Empty: no samples. The activity range of the "
-        "sidebar does not cut this figure."
+        "training. Grey: fewer than 30 users. Empty: no samples. Drag over rows or click one to "
+        "set the activity range and the feature everywhere; the range does not cut this figure."
     )
     show.csv(**{f"adapter_{quantity}_{feature}_heatmap": frame})
 

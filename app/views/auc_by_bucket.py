@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from components import compute, guide, notes, show, sidebar, state
+from components import brush, compute, guide, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -87,7 +87,8 @@ def _figure(
         mode,
         tuple(frame["bucket"]),
     )
-    show.panels(specs, f"auc_{metric}_{mode}")
+    own = [brush.buckets("y")] * len(specs)
+    show.panels(specs, f"auc_{metric}_{mode}", gestures=own)
     how = (
         "Point: mean over seeds. Bar: 95% paired bootstrap interval over users. Thin ticks: single "
         "seeds. Shaded: smaller differences are found less than 8 times in 10 with this many users."
@@ -97,7 +98,8 @@ def _figure(
     )
     st.caption(
         f"{how} Grey: fewer than 30 users. The interval speaks of other users, not of other seeds. "
-        f"Of {len(frame)} intervals about one in twenty misses the truth by chance."
+        f"Of {len(frame)} intervals about one in twenty misses the truth by chance. Drag over "
+        "rows or click one to set the activity range everywhere."
     )
     show.csv(**{f"{metric}_by_activity": frame, f"{metric}_by_activity_single_seeds": seeds})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from components import compute, guide, models, notes, run_table, show, sidebar, state
+from components import brush, compute, guide, models, notes, run_table, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -95,11 +95,13 @@ def _activity(picked: Picked) -> None:
         measure,
         tuple(frame["group"]),
     )
-    show.panels(specs, f"calibration_{measure}", per_row=2)
+    own = [brush.buckets("y", "name")] * len(specs)
+    show.panels(specs, f"calibration_{measure}", per_row=2, gestures=own)
     st.caption(
         "By the user's training interactions; left of zero is better. Bars: 95% paired bootstrap "
         "interval over users. Grey: fewer than 30 users. The expected calibration error takes 15 "
-        "bins of equal width and is biased upwards where samples are few, in all runs alike."
+        "bins of equal width and is biased upwards where samples are few, in all runs alike. Drag "
+        "over rows or click one to set the activity range everywhere."
     )
     show.csv(calibration_by_activity=whole)
 

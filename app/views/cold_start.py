@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from components import ask, guide, models, notes, show, sidebar, state, subject
+from components import ask, brush, guide, models, notes, show, sidebar, state, subject
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.subject import Subject
@@ -72,6 +72,8 @@ def _settle(lengths: list[int]) -> None:
 @st.fragment
 def _simulator(entries: list[Entry], picked: Picked, chosen: Subject, lengths: list[int]) -> None:
     """The knobs and what follows from them; runs alone when a knob is moved."""
+    if brush.settle():
+        state.rerun()
     identity, length, leave_out = _knobs(lengths)
     weights, lists, overlap = _simulate(entries, picked, chosen, identity, leave_out)
     _overlap(overlap, length)
@@ -135,7 +137,7 @@ def _overlap(frame: pd.DataFrame, length: int) -> None:
         int(frame["length"].max()),
         length,
     )
-    show.draw(refilled(spec, frame, sentence), "overlap")
+    show.draw(refilled(spec, frame, sentence), "overlap", brush.activity("length"))
     st.caption(
         "Items of the top 10 that are also in the run's own top 10 for the whole history and the "
         "trained ID. Early agreement says that a list does not depend on the history, not that it "
@@ -169,7 +171,8 @@ def _weights(frame: pd.DataFrame, picked: Picked, length: int) -> None:
             length,
         )
         specs.append(refilled(spec, rows, charts.weight_sentence(rows)))
-    show.panels(specs, "cold_weights", per_row=2)
+    own = [(brush.activity("length"), brush.panel(str(rows["feature"].iloc[0]))) for rows in panels]
+    show.panels(specs, "cold_weights", per_row=2, gestures=own)
     st.caption(
         "Colours as above. Dashed: the weight before training. Orange band: the history of the "
         "slider. Weights are those of the picked sample. Shown: "
@@ -178,6 +181,7 @@ def _weights(frame: pd.DataFrame, picked: Picked, length: int) -> None:
             if picked.feature is None
             else "the sidebar's feature."
         )
+        + " Drag over a panel to set the activity range everywhere, click one to set its feature."
     )
 
 

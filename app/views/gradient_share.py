@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, guide, models, notes, show, sidebar, state
+from components import brush, compute, guide, models, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -59,11 +59,13 @@ def _end(picked: Picked) -> None:
         "gradients",
         picked.feature,
     )
-    show.panels(specs, f"gradients_{picked.feature}", per_row=2)
+    own = [[brush.features("y", list(frames[e.key]["feature"]), "name")] for e in entries]
+    show.panels(specs, f"gradients_{picked.feature}", per_row=2, gestures=own)
     st.caption(
         "Solid: main loss. Hollow: alpha times the auxiliary loss of the masked copies, which "
         "passes by the adapter. Number: the adapter's mean weight, by equation (5) the factor on "
-        f"the main loss's gradient. Exact, on {compute.GRADIENT_ROWS:,} training samples."
+        f"the main loss's gradient. Exact, on {compute.GRADIENT_ROWS:,} training samples. Click a "
+        "feature to see it alone everywhere."
     )
     show.csv(
         **{
@@ -106,10 +108,12 @@ def _steps(picked: Picked) -> None:
     (spec,) = compute.specs(
         entries, lambda: [charts.chart(frame, columns=3)], "gradient steps", picked.feature
     )
-    st.vega_lite_chart(None, spec, key="gradient_steps")
+    names = list(frame["feature"].unique())
+    show.draw(spec, "gradient_steps", brush.features(None, names), width="content")
     st.caption(
         "Share of the sum over features of the mean gradient length, both losses together; exact "
-        "on one fixed batch, so without an interval. Before the first step embeddings are noise."
+        "on one fixed batch, so without an interval. Before the first step embeddings are noise. "
+        "Click a panel to see its feature alone everywhere."
     )
     show.csv(gradient_share_over_steps=frame)
 
@@ -131,14 +135,16 @@ def _spectrum(picked: Picked) -> None:
         "spectrum",
         picked.feature,
     )
-    show.panels(specs, f"spectrum_{picked.feature}")
+    own = [[brush.panel(str(rows["feature"].iloc[0]))] for rows in parts]
+    show.panels(specs, f"spectrum_{picked.feature}", gestures=own)
     ranks = charts.ranks(frame)
     st.dataframe(ranks, hide_index=True, alt="Effective rank of each feature and run")
     st.caption(
         "Singular values of the trained vectors of each feature, without [MASK]; table: effective "
         "rank, from 1 (one direction) to the dimension (all alike). A steep fall: the embedding "
         "uses few of its dimensions. Values seen once or twice are close to where "
-        "they started and add directions of noise."
+        "they started and add directions of noise. Click a panel to see its feature "
+        "alone everywhere."
     )
     show.csv(embedding_spectrum=frame, effective_rank=ranks)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, guide, notes, show, sidebar, state
+from components import brush, compute, guide, notes, show, sidebar, state
 from components.sidebar import Picked
 from components.text import escaped
 
@@ -56,7 +56,9 @@ def _feature(picked: Picked, feature: str) -> None:
         feature,
         own_slice,
     )
-    show.panels(specs, f"norms_{feature}", per_row=2)
+    drag = [brush.activity()] if one == "user" else []
+    own = [[*drag, brush.panel(feature)]] * len(specs)
+    show.panels(specs, f"norms_{feature}", per_row=2, gestures=own)
     st.caption(
         f"Line: median norm of the {one}s in a tenth of all {one}s, by activity; one line per "
         f"seed. Bands: middle 50% and 80% of the {one}s. Dashed level: median norm before "
@@ -78,6 +80,39 @@ def _feature(picked: Picked, feature: str) -> None:
             "the 95% bootstrap interval. At 1 both are alike.\n\n" + _other_causes(picked)
         )
     show.csv(**{f"norms_{feature}": norms, f"head_tail_ratio_{feature}": ratios})
+    if one == "user":
+        _users(picked, feature)
+
+
+def _users(picked: Picked, feature: str) -> None:
+    """Single users of one run; a click picks one for every page."""
+    from workbench.charts import user_scatter as charts
+
+    st.subheader("User by user")
+    by_key = {entry.key: entry for entry in (picked.base, *picked.candidates) if entry}
+    keys = sorted(by_key, key=lambda key: by_key[key].run.variant != "full")
+    key = str(state.one("run", keys))
+    if len(keys) > 1:
+        st.segmented_control(
+            "Run", keys, key="run", required=True, format_func=picked.labels.__getitem__
+        )
+    entry = by_key[key]
+    frame, correlation = compute.user_scatter(entry, feature)
+    show.says(charts.sentence(frame, correlation))
+    (spec,) = compute.specs(
+        [entry],
+        lambda: [charts.chart(frame, correlation, variant=entry.run.variant, code=picked.user)],
+        "users",
+        feature,
+        picked.user,
+    )
+    show.draw(spec, "users", brush.users())
+    st.caption(
+        "A point is one user: nothing is estimated, so nothing has an interval. Click a user to "
+        "look at that one on every page. Where there are too many to draw, those that are drawn "
+        "are spread evenly over the ranks of activity."
+    )
+    show.csv(users_activity_and_norm=frame)
 
 
 def _slice_note(picked: Picked, one: str) -> str:

@@ -33,6 +33,9 @@ def main() -> None:
     if not off:
         runner.ensure_runners(root)
     config = settings.draw(picked, lambda: actions.moved(root))
+    if config is not None and not off:
+        # A worker loads them while the reader still looks at the settings.
+        queue.announce(root, config.data)
     wanted = state.text(RUN, lambda name: _is_here(root, name))
     with st.container(horizontal=True):
         st.button(

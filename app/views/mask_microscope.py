@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, guide, models, show, sidebar, state, subject
+from components import brush, compute, guide, models, show, sidebar, state, subject
 from components.catalogue import Entry
 from components.subject import Subject
 from components.text import escaped
@@ -43,6 +43,8 @@ def _microscope(entry: Entry, chosen: Subject) -> None:
     """The knobs and what follows from them; runs alone when a knob is moved."""
     from workbench.insight import mask_copies, ranking
 
+    if brush.settle():
+        state.rerun()
     k, mask_range, seed = _knobs()
     trained = models.trained(entry)
     request = ranking.request_of(trained.dataset, chosen.sample)
@@ -66,7 +68,7 @@ def _microscope(entry: Entry, chosen: Subject) -> None:
         *about,
     )
     with left:
-        show.draw(strip, "mask_strip")
+        show.draw(strip, "mask_strip", brush.features("x", list(cells["feature"].unique())))
     with right:
         show.draw(points, "mask_points")
     st.caption(
@@ -147,12 +149,12 @@ def _many(entry: Entry, chosen: Subject, mask_range: tuple[float, float], seed: 
         show.draw(histogram, "mask_histogram")
     with right:
         show.says(charts.effects_sentence(effects))
-        show.draw(forest, "mask_effects")
+        show.draw(forest, "mask_effects", brush.features("y", list(effects["feature"])))
     st.caption(
         "Left: the predictions of the copies, beside those of the sample itself. Right: mean logit "
         "of the copies that lack the feature minus that of the others, with the 95% interval over "
         "the copies. Features of one copy share its p, so a copy that lacks one tends to lack "
-        "others as well."
+        "others as well. Click a feature, above too, to set it everywhere."
     )
     show.csv(mask_distribution=draws, mask_effects=effects)
 

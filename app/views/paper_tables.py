@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from components import guide, show, state
-from components.catalogue import PROJECT
+from components import guide, results, show, state
 from components.text import escaped
 
 from workbench.charts import paper_tables as charts
@@ -18,7 +15,6 @@ from workbench.errors import InputError
 from workbench.reproduce import paper
 from workbench.reproduce.files import read_cells
 
-RESULTS_VARIABLE = "WORKBENCH_RESULTS"
 TABLES = {
     "table3": "Table 3: MovieLens-1M",
     "table4": "Table 4: ablation on a two-tower model",
@@ -63,7 +59,7 @@ def main() -> None:
         "Table", list(TABLES), key="table", required=True, format_func=TABLES.__getitem__
     )
     st.markdown(NOTES[table])
-    cells, missing = read_cells(_folder() / f"{table}.json")
+    cells, missing = read_cells(results.folder() / f"{table}.json")
     if cells:
         _ours(table, cells)
     else:
@@ -77,11 +73,27 @@ def main() -> None:
     st.dataframe(frame, hide_index=True, column_config=_formats(), alt="The paper's figures")
     st.caption("Zhu et al. 2025. It gives neither intervals nor the number of seeds.")
     show.csv(paper_figures=frame)
+    _searches()
 
 
-def _folder() -> Path:
-    """Where results lie; `WORKBENCH_RESULTS` names another folder than the project's own."""
-    return Path(os.environ.get(RESULTS_VARIABLE) or PROJECT / "data" / "results")
+def _searches() -> None:
+    """Trials of the searches for settings, where any are recorded."""
+    frame = results.searches()
+    if frame.empty:
+        return
+    st.header("Recorded searches")
+    st.markdown(
+        "Every configuration that a search compared, on validation AUC; a search reads no test AUC."
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "valid_auc": st.column_config.NumberColumn("validation AUC", format="%.4f"),
+        },
+        alt="Trials of the recorded searches",
+    )
+    show.csv(searches=frame)
 
 
 def _ours(table: str, cells: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from components import compute, guide, notes, show, sidebar, state
+from components import brush, compute, guide, notes, show, sidebar, state
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -64,19 +64,22 @@ def _run(picked: Picked) -> Entry | None:
 def _curves(entry: Entry, frame: pd.DataFrame, shown: pd.DataFrame) -> None:
     show.says(planted_importance.sentence(frame))
     top, activity = planted_importance.scale_top(frame), float(frame["activity"].max())
+    parts = planted_importance.split(shown)
     specs = compute.specs(
         [entry],
         lambda: [
             planted_importance.panel(rows, top=top, activity=activity, variant=entry.run.variant)
-            for rows in planted_importance.split(shown)
+            for rows in parts
         ],
         "planted",
         tuple(shown["feature"].unique()),
     )
-    show.panels(specs, f"planted_{len(specs)}")
+    own = [(brush.activity(), brush.panel(str(rows["feature"].iloc[0]))) for rows in parts]
+    show.panels(specs, f"planted_{len(specs)}", gestures=own)
     st.caption(
         "Dashed, squares: planted. Solid, points: estimated, with the 95% interval of the "
-        "feature's median over the same sum. Faint: bins with fewer than 30 users."
+        "feature's median over the same sum. Faint: bins with fewer than 30 users. Drag over a "
+        "panel to set the activity range everywhere, click one to see its feature alone."
     )
     show.csv(planted_importance=frame)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +19,9 @@ from workbench.errors import InputError
 from workbench.lab import grid, places
 from workbench.runs import Run
 
+if TYPE_CHECKING:
+    import altair as alt
+
 CELL = "_surface_cell"
 MEASURES = {"test": "Test AUC", "valid": "Validation AUC"}
 VARIANTS = ("full", "mask")
@@ -26,6 +29,8 @@ ALPHAS = ("0.05", "0.1", "0.2", "0.4", "0.8", "1.6")
 RANGES = ("0 to 0.2", "0.1 to 0.3", "0.1 to 0.5", "0.3 to 0.5", "0.3 to 0.7", "0.5 to 0.9")
 SEEDS = tuple(str(seed) for seed in range(10))
 REPLICATES = 500
+FRAME_WIDTH, FRAME_HEIGHT = 220, 90
+"""Pixels of axes, titles and legend."""
 READ_ON = {
     "What does masking do to AUC per activity bucket?": "views/auc_by_bucket.py",
     "Do head IDs grow larger?": "views/id_norms.py",
@@ -127,7 +132,7 @@ def _figure(entries: list[Entry], base: Entry, variant: str, measure: str) -> No
         return
     (spec,) = compute.specs(
         entries,
-        lambda: [charts.chart(shown, optimum, clickable=True)],
+        lambda: [_framed(charts.chart(shown, optimum, clickable=True))],
         "surface",
         base.key,
         variant,
@@ -151,6 +156,13 @@ def _figure(entries: list[Entry], base: Entry, variant: str, measure: str) -> No
         "choose on validation, then read the test AUC once. Click a cell to open its run."
     )
     show.csv(response_surface=frame)
+
+
+def _framed(chart: alt.LayerChart) -> alt.LayerChart:
+    """The chart with room for its axes and legend; Streamlit counts them as part of its size."""
+    width, height = int(chart.width) + FRAME_WIDTH, int(chart.height) + FRAME_HEIGHT
+    framed: alt.LayerChart = chart.properties(width=width, height=height)
+    return framed
 
 
 def _validation(frame: pd.DataFrame) -> pd.DataFrame:

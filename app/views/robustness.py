@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 from components import ask_reliance as ask
-from components import compute, guide, models, notes, show, sidebar, state, wrong_labels
+from components import brush, compute, guide, models, notes, show, sidebar, state, wrong_labels
+from components.brush import Gesture
 from components.catalogue import Entry
 from components.sidebar import Picked
 from components.text import escaped
@@ -81,12 +82,13 @@ def _reliance(picked: Picked, base: Entry) -> None:
     )
     st.subheader("AUC lost without each feature")
     show.says(*charts.reliance_sentences(frame))
-    _draw(entries, lambda: charts.reliance_chart(frame), "reliance", picked, most)
+    own = [brush.features("y", list(frame["feature"].unique()))]
+    _draw(entries, lambda: charts.reliance_chart(frame), "reliance", picked, most, on=own)
     st.caption(
         "The feature is replaced by its [MASK] vector on the serving path, for the adapter too; "
         "the interaction counts stay. Positive: the model needs the feature. Bar: 95% paired "
         "bootstrap interval over users, 200 draws. A small loss can also mean that other features "
-        "say the same."
+        "say the same. Click a feature to set it everywhere."
     )
     show.csv(reliance=frame, reliance_gini=ginis)
     _by_bucket(picked, entries, frame, most)
@@ -125,10 +127,12 @@ def _by_bucket(
         most,
         feature,
         tuple(shown["bucket"]),
+        on=brush.buckets("x"),
     )
     st.caption(
         "Faint: fewer than 30 users. Bar: 95% paired bootstrap interval over the bucket's users, "
-        "200 draws. Users without a training sample have no ID to lose."
+        "200 draws. Users without a training sample have no ID to lose. Drag over buckets or click "
+        "one to set the activity range everywhere."
     )
     show.csv(**{f"reliance_{feature}_by_activity": frame})
 
@@ -220,6 +224,7 @@ def _draw(
     name: str,
     picked: Picked,
     *about: object,
+    on: Sequence[Gesture] = (),
 ) -> None:
     labels = tuple(picked.labels.get(entry.key, entry.key) for entry in entries)
     (spec,) = compute.specs(
@@ -231,7 +236,7 @@ def _draw(
         picked.feature,
         *about,
     )
-    show.draw(spec, f"robustness_{name.replace(' ', '_')}")
+    show.draw(spec, f"robustness_{name.replace(' ', '_')}", *on)
 
 
 def _name(entry: Entry, picked: Picked) -> dict[str, str]:

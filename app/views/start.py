@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from components import compute, notes, pages, run_table, show, sidebar
+from components import compute, imports, notes, pages, run_table, show, sidebar, state
 from components.sidebar import Picked
 from components.text import escaped
 
@@ -16,8 +16,8 @@ def main() -> None:
         """
 Recommendation models lean on ID embeddings, which only active users and popular items train well.
 **AdaF2M2** is a frame around any such model that trains every feature for itself and weighs it by
-what is known of the user. The *feature mask* trains on copies of a sample in which features are
-hidden at random; the *state-aware adapter* gives each feature a weight from IDs, norms and counts.
+what is known of the user. The feature mask trains on copies of a sample in which features are
+hidden at random; the state-aware adapter gives each feature a weight from IDs, norms and counts.
 Here you see what each of the two does, for which users, and how sure that is.
 """
     )
@@ -44,13 +44,14 @@ def _questions() -> None:
 
 
 def _table(picked: Picked) -> None:
-    run_table.draw(picked)
+    left_out = run_table.brief(picked)
     if picked.base:
         base = escaped(picked.labels[picked.base.key])
+        more = f"{left_out} older runs are on the page *All runs*. " if left_out else ""
         st.caption(
-            f"RelaImpr: test AUC over that of the baseline ({base}), minus one, on the same data "
-            "set, and of the same seed where the baseline has it. One run is one draw: how sure a "
-            "difference is, the page on AUC per activity bucket shows."
+            f"{more}RelaImpr: test AUC over that of the baseline ({base}), minus one, on the same "
+            "data set, and of the same seed where the baseline has it. One run is one draw: how "
+            "sure a difference is, the page on AUC per activity bucket shows."
         )
 
 
@@ -72,9 +73,11 @@ def _curves(picked: Picked) -> None:
     entries = [entry for entry in (picked.base, *picked.candidates) if entry]
     if not entries:
         return
+    state.flag("curves", False)
     with st.expander("Training curves of the picked runs", key="curves", on_change="rerun") as box:
         if not box.open:
             return
+        imports.altair()
         from workbench.charts import progress
 
         frame = compute.training_log(entries)

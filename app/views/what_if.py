@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
-from components import ask, edits, guide, models, show, sidebar, state, subject
+from components import ask, brush, edits, guide, models, show, sidebar, state, subject
 from components.catalogue import Entry
 from components.compute import Spec
 from components.subject import Subject
@@ -47,6 +47,8 @@ def main() -> None:
 @st.fragment
 def _lab(entry: Entry, chosen: Subject) -> None:
     """The knobs and what follows from them; runs alone when a knob is moved."""
+    if brush.settle():
+        state.rerun()
     edit = edits.draw(entry, chosen)
     subjects = _subjects(entry, chosen)
     frames: dict[str, list[pd.DataFrame]] = {"weights": [], "contributions": [], "top_10": []}
@@ -112,7 +114,8 @@ def _weights(entry: Entry, one: Subject, frame: pd.DataFrame, top: float) -> Non
         end,
         float(frame["start"].iloc[0]),
     )
-    show.draw(refilled(spec, charts.weight_rows(frame), sentence), f"weights_{one.pin}")
+    own = brush.features("y", list(frame["feature"].unique()))
+    show.draw(refilled(spec, charts.weight_rows(frame), sentence), f"weights_{one.pin}", own)
 
 
 def _waterfall(entry: Entry, one: Subject, frame: pd.DataFrame, ends: tuple[float, float]) -> None:
@@ -129,7 +132,8 @@ def _waterfall(entry: Entry, one: Subject, frame: pd.DataFrame, ends: tuple[floa
         variant,
         ends,
     )
-    show.draw(refilled(spec, charts.waterfall_rows(frame), sentence), f"waterfall_{one.pin}")
+    own = brush.features("y", list(frame["part"].unique()))
+    show.draw(refilled(spec, charts.waterfall_rows(frame), sentence), f"waterfall_{one.pin}", own)
 
 
 def _top(entry: Entry, one: Subject, edit: Edit) -> pd.DataFrame:

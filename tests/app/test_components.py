@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from components import catalogue, compute, show, sidebar, text
+from components import brush, catalogue, compute, sidebar, text
 
 from tests.fake_runs import make_fake_run
 from workbench.charts import adapter_weights
@@ -119,7 +119,7 @@ def test_text_is_shown_as_it_is() -> None:
     assert text.escaped("a_b *c* $d$ [e](f)") == "a\\_b \\*c\\* \\$d\\$ \\[e\\](f)"
 
 
-def test_a_chart_listens_only_where_it_has_the_brush() -> None:
+def test_a_chart_with_a_brush_of_its_own_does_not_get_a_second_one() -> None:
     frame = pd.DataFrame(
         {
             "feature": "user_id",
@@ -135,5 +135,10 @@ def test_a_chart_listens_only_where_it_has_the_brush() -> None:
             "enough": True,
         }
     ).assign(median=0.5, q25=0.4, q75=0.6, ci_low=0.49, ci_high=0.51)
-    assert not show.has_brush(adapter_weights.panel(frame).to_dict())
-    assert show.has_brush(adapter_weights.panel(frame, brush=True).to_dict())
+    own = adapter_weights.panel(frame, brush=True).to_dict()
+    spec, names = brush.with_gestures(own, [brush.activity()])
+    assert names == ["slice"]
+    assert spec["layer"] == own["layer"]
+    spec, names = brush.with_gestures(adapter_weights.panel(frame).to_dict(), [brush.activity()])
+    assert names == ["slice"]
+    assert [param["name"] for layer in spec["layer"] for param in layer.get("params", [])] == names

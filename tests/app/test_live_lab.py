@@ -100,6 +100,28 @@ def test_a_started_run_is_in_the_link_and_waits(runs: RunStore, open_app: Any, t
     assert queue.waiting(runs.root) == [name]
 
 
+def test_curves_stand_ready_when_it_is_the_runs_turn(
+    runs: RunStore, open_app: Any, specs: Any
+) -> None:
+    first = open_app(runs.root, page="live_lab", lab_seed="1")
+    first.button(key="lab_start").click().run()
+    assert len(specs(first)) == 2
+    # Somebody else is before this one.
+    second = open_app(runs.root, page="live_lab", lab_seed="2")
+    second.button(key="lab_start").click().run()
+    assert specs(second) == []
+
+
+def test_the_data_on_the_page_are_announced(runs: RunStore, open_app: Any) -> None:
+    app = open_app(runs.root, page="live_lab")
+    assert queue.announced(runs.root) == runs.open("base-s0").config.data
+    app.selectbox(key="lab_data").set_value("planted world, any size").run()
+    app.select_slider(key="lab_rows").set_value("5000").run()
+    known = queue.announced(runs.root)
+    assert known is not None
+    assert known.planted.rows == 5000
+
+
 def test_worlds_of_any_size(runs: RunStore, open_app: Any) -> None:
     app = open_app(runs.root, page="live_lab", lab_data="planted world, any size", lab_rows="5000")
     app.button(key="lab_start").click().run()

@@ -226,7 +226,11 @@ def test_every_figure_can_be_saved(store: Path, open_app: Any) -> None:
     }
     assert names == {
         "adapter_weights": ["adapter weight by activity.csv"],
-        "id_norms": ["norms user id.csv", "head tail ratio user id.csv"],
+        "id_norms": [
+            "norms user id.csv",
+            "head tail ratio user id.csv",
+            "users activity and norm.csv",
+        ],
         "auc_by_bucket": ["auc by activity.csv", "auc by activity single seeds.csv"],
         "calibration": ["reliability.csv"],
         "planted_truth": ["planted importance.csv"],

@@ -165,7 +165,7 @@ def test_data_sets_are_kept_apart(store: Path, tmp_path: Path, open_app: Any, sp
 
 def test_two_folders_with_runs_of_one_name(store: Path, tmp_path: Path, open_app: Any) -> None:
     shutil.copytree(store / "full-s0", tmp_path / "full-s0")
-    app = open_app(store, tmp_path)
+    app = open_app(store, tmp_path, page="runs")
     names = set(app.dataframe[0].value["run"])
     assert {f"{store}/full-s0", f"{tmp_path}/full-s0", "base-s0"} <= names
     assert app.multiselect(key="folders").value == [str(store), str(tmp_path)]

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
@@ -23,7 +24,14 @@ from components import pages  # noqa: E402
 
 PAGES = {page.path or "start": page for page in pages.PAGES}
 """Address -> page."""
-WITHOUT_CHARTS = {"start", "live-lab", "paper-tables", "data-card", "response-surface"}
+WITHOUT_CHARTS = {
+    "start",
+    "live-lab",
+    "paper-tables",
+    "data-card",
+    "response-surface",
+    "regimes",
+}
 """Pages that draw a chart only when there is something to draw."""
 STARTS_WITHIN = 60.0
 """Seconds that the server may take; it imports Streamlit and pandas first."""
@@ -46,17 +54,23 @@ DROPPED = "net::ERR_ABORTED"
 
 
 @contextmanager
-def serve(runs: Path, log: Path) -> Iterator[str]:
-    """Start the app on the runs of a folder; gives its address."""
+def serve(runs: Path, log: Path, project: Path = PROJECT) -> Iterator[str]:
+    """Start the app on the runs of a folder; gives its address.
+
+    Args:
+        runs: folder of runs.
+        log: file for what the server prints.
+        project: another copy of the project, to be compared with this one.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py"]
     command += ["--server.port", str(port), "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1"]
-    env = {**os.environ, "WORKBENCH_RUNS": str(runs), "PYTHONPATH": str(PROJECT)}
+    env = {**os.environ, "WORKBENCH_RUNS": str(runs), "PYTHONPATH": str(project)}
     with log.open("w") as output:
-        server = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=output, stderr=output)
+        server = subprocess.Popen(command, cwd=project, env=env, stdout=output, stderr=output)
         try:
             wait_until_healthy(port, server, log)
             yield f"http://127.0.0.1:{port}"
@@ -115,9 +129,11 @@ def watch(page: Page) -> list[str]:
 
 
 def wait_until_idle(page: Page) -> None:
-    """Wait until the script has run and every chart of the page has its marks."""
+    """Wait until the script has run, and every widget and chart of the page is drawn."""
     app = page.get_by_test_id("stApp")
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=DRAWS_WITHIN)
+    # Stands where the browser still loads what draws an element.
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=DRAWS_WITHIN)
     for chart in charts(page).all():
         expect(chart.locator("svg").first).to_be_visible(timeout=DRAWS_WITHIN)
 
@@ -130,7 +146,7 @@ def charts(page: Page) -> Locator:
 def open_page(page: Page, address: str, name: str, query: str = "") -> None:
     """Open a page of the app by its address and wait until it is drawn."""
     path = "" if name == "start" else name
-    page.goto(f"{address}/{path}{query}")
+    page.goto(f"{address}/{path}{query}", timeout=DRAWS_WITHIN)
     expect_page(page, name)
 
 
@@ -154,3 +170,14 @@ def go_to(page: Page, name: str) -> None:
         links = navigation.get_by_test_id("stTopNavLink")
     links.filter(has_text=wanted.title).click()
     expect_page(page, name)
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    """The parameters in the address bar."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def expect_query(page: Page, name: str, *values: str) -> None:
+    """Wait until the address bar names these values."""
+    pattern = "&".join(f"{name}={re.escape(value)}" for value in values)
+    expect(page).to_have_url(re.compile(rf"[?&]{pattern}(&|$)"), timeout=DRAWS_WITHIN)

@@ -7,7 +7,6 @@ import io
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,8 +15,10 @@ from tests.browser.served import (
     DRAWS_WITHIN,
     PAGES,
     charts,
+    expect_query,
     go_to,
     open_page,
+    query,
     wait_until_idle,
 )
 
@@ -26,17 +27,6 @@ pytestmark = pytest.mark.browser
 FEATURES = 6
 VARIANTS = 4
 LINK = "?base=mask-s1&runs=full-s1&seeds=no&activity=3&activity=100&metric=uauc&mode=absolute"
-
-
-def query(page: Page) -> dict[str, list[str]]:
-    """The parameters in the address bar."""
-    return parse_qs(urlsplit(page.url).query)
-
-
-def expect_query(page: Page, name: str, *values: str) -> None:
-    """Wait until the address bar names these values."""
-    pattern = "&".join(f"{name}={re.escape(value)}" for value in values)
-    expect(page).to_have_url(re.compile(rf"[?&]{pattern}(&|$)"), timeout=DRAWS_WITHIN)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +60,7 @@ def test_charts_have_a_description_for_screen_readers(address: str, new_page: An
 def test_start_shows_runs_and_what_to_do_about_them(address: str, new_page: Any) -> None:
     page = new_page()
     open_page(page, address, "start")
-    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_role("table")).to_contain_text("full-s1")
     alerts = page.get_by_test_id("stAlert")
     expect(alerts.filter(has_text="broken-run")).to_contain_text("Cannot be read")
     expect(alerts.filter(has_text="failed-run")).to_contain_text("loss is not finite")
@@ -120,26 +110,6 @@ def test_back_undoes_the_last_change(address: str, new_page: Any) -> None:
     page.go_back()
     expect_query(page, "metric", "auc")
     expect(page.get_by_role("radio", name="AUC", exact=True)).to_be_checked()
-
-
-def test_brushing_a_chart_sets_the_range_of_every_page(address: str, new_page: Any) -> None:
-    page = new_page()
-    open_page(page, address, "adapter-weights")
-    box = charts(page).first.locator("svg").bounding_box()
-    assert box is not None
-    height = box["y"] + 0.4 * box["height"]
-    page.mouse.move(box["x"] + 0.5 * box["width"], height)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.7 * box["width"], height, steps=5)
-    page.mouse.up()
-    expect(page.get_by_role("button", name="All users")).to_be_visible(timeout=DRAWS_WITHIN)
-    wait_until_idle(page)
-    chosen = query(page)["activity"]
-    assert chosen != ["0", "no limit"]
-    go_to(page, "auc-by-bucket")
-    assert query(page)["activity"] == chosen
-    page.get_by_role("button", name="All users").click()
-    expect_query(page, "activity", "0", "no+limit")
 
 
 def test_the_slider_works_from_the_keyboard(address: str, new_page: Any) -> None:

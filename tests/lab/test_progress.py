@@ -54,6 +54,14 @@ def test_before_the_first_reading_nothing_is_known() -> None:
     assert all(map(math.isnan, (now.samples_per_second, now.seconds_left, now.cost)))
 
 
+def test_before_the_first_reading_curves_are_empty() -> None:
+    nothing = pd.DataFrame({"kind": [], "epoch": [], "step": []})
+    assert list(progress.loss_curves(STATUS, nothing)) == ["epochs", "loss", "value"]
+    assert set(progress.auc_curves(STATUS, nothing)) == {"epochs", "rows", "value"}
+    for curves in (progress.loss_curves, progress.auc_curves, progress.changes_made):
+        assert curves(STATUS, nothing).empty
+
+
 def test_a_run_that_goes_on_counts_its_seconds_anew() -> None:
     now = progress.progress(
         small_config(),

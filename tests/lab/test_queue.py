@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from tests.lab.files import small_config
 from workbench.errors import InputError
-from workbench.lab import places, queue, watch
+from workbench.lab import places, queue, runner, watch
 from workbench.lab.control import CONTROL_FILE, Control, read_control, write_control
 from workbench.runs import RunStore
 
@@ -28,6 +29,45 @@ def test_first_come_first_served(store: RunStore) -> None:
     assert queue.claim(store.root) == names[0]
     assert queue.waiting(store.root) == names[1:]
     assert [queue.claim(store.root) for _ in range(3)] == [*names[1:], None]
+
+
+def test_the_data_that_a_reader_looks_at_are_announced(store: RunStore) -> None:
+    assert queue.announced(store.root) is None
+    assert queue.announcement(store.root) == 0
+    data = small_config().data
+    queue.announce(store.root, data)
+    assert queue.announced(store.root) == data
+    first = queue.announcement(store.root)
+    assert first > 0
+    # The same again writes nothing: the page says it at every redraw.
+    queue.announce(store.root, data)
+    assert queue.announcement(store.root) == first
+    other = data.model_copy(update={"split_seed": data.split_seed + 1})
+    queue.announce(store.root, other)
+    assert queue.announced(store.root) == other
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"source": 3}', '{"no such key": 1}'])
+def test_an_announcement_that_cannot_be_read_is_none(text: str, store: RunStore) -> None:
+    (places.lab_folder(store.root) / queue.NEXT_DATA).write_text(text)
+    assert queue.announced(store.root) is None
+
+
+def test_a_runner_loads_what_is_announced(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = places.Place.take(store.root, 0)
+    assert place is not None
+    own = runner.Runner(store.root, place, io.BytesIO())
+    own.reserve = object()  # type: ignore[assignment]
+    orders: list[object] = []
+    monkeypatch.setattr(own, "_order", lambda worker, order: orders.append(order))
+    data = small_config().data
+    own._follow()
+    assert orders == []
+    queue.announce(store.root, data)
+    own._follow()
+    own._follow()
+    assert orders == [{"preload": data.model_dump(mode="json")}]
+    place.leave()
 
 
 def test_a_queued_run_says_so_for_good(store: RunStore) -> None:

@@ -6,19 +6,23 @@ that two runners never train the same run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 
-from workbench.config import ExperimentConfig
+from pydantic import ValidationError
+
+from workbench.config import DataConfig, ExperimentConfig
 from workbench.errors import InputError
 from workbench.lab.control import Control, write_control
-from workbench.lab.places import lab_folder
-from workbench.runs.files import check_name
+from workbench.lab.places import LAB_FOLDER, lab_folder
+from workbench.runs.files import check_name, read_object, write_text
 from workbench.runs.store import RunStore
 from workbench.runs.writer import RunWriter
 
 WAITS = "waits for a place"
+NEXT_DATA = "next.json"
 MOST_WAITING = 500
 LETS_GO_WITHIN = 3.0
 
@@ -60,6 +64,34 @@ def resubmit(store: RunStore, name: str) -> None:
         write_control(writer.path, Control())
         writer.status("queued", message=WAITS)
     put(store.root, name)
+
+
+def announce(root: Path, data: DataConfig) -> None:
+    """Say on which data the next run is likely to train, so that a waiting worker loads them.
+
+    Only a hint: where it cannot be written, or comes too late, the run loads its data itself.
+    """
+    text = data.model_dump_json()
+    path = root / LAB_FOLDER / NEXT_DATA
+    with contextlib.suppress(InputError, OSError):
+        if not path.is_file() or path.read_text() != text:
+            write_text(lab_folder(root) / NEXT_DATA, text, durable=False)
+
+
+def announcement(root: Path) -> int:
+    """Changes with every announcement; 0 before the first one."""
+    try:
+        return (root / LAB_FOLDER / NEXT_DATA).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def announced(root: Path) -> DataConfig | None:
+    """The data that were announced last; None where there are none, or none that can be read."""
+    try:
+        return DataConfig.model_validate(read_object(root / LAB_FOLDER, NEXT_DATA))
+    except (InputError, ValidationError):
+        return None
 
 
 def put(root: Path, name: str) -> None:

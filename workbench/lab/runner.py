@@ -1,10 +1,10 @@
 """The process that holds a place: ``python -m workbench.lab.runner STORE PLACE``.
 
 It takes runs out of the line, one after the other, and trains each in a `worker` of its own. The
-next worker imports torch while the present one trains, so that a start never waits for that. When a
-worker ends without a word (killed, out of memory) its run is marked failed, with the reason. The
-runner lives in a session of its own; it ends when the server that started it is gone and nobody is
-in line any more.
+next worker imports torch while the present one trains, so that a start never waits for that; it
+also loads the data that a reader has before them (see `queue.announce`). When a worker ends without
+a word (killed, out of memory) its run is marked failed, with the reason. The runner lives in a
+session of its own; it ends when the server that started it is gone and nobody is in line any more.
 """
 
 from __future__ import annotations
@@ -93,11 +93,13 @@ class Runner:
         self.leash: IO[bytes] | None = leash
         self.reserve: subprocess.Popen[str] | None = None
         self.data: dict[str, Any] | None = None
+        self._seen = 0
 
     def loop(self) -> None:
         """Until the server is gone and nobody is in line."""
         while True:
             self._prepare()
+            self._follow()
             name = queue.claim(self.root)
             if name is not None:
                 self._train(name)
@@ -129,6 +131,18 @@ class Runner:
         )
         if self.data is not None:
             self._order(self.reserve, {"preload": self.data})
+
+    def _follow(self) -> None:
+        """Have the data in reserve that a reader is about to train on."""
+        version = queue.announcement(self.root)
+        if version == self._seen:
+            return
+        self._seen = version
+        config = queue.announced(self.root)
+        wanted = config.model_dump(mode="json") if config is not None else self.data
+        if wanted != self.data and self.reserve is not None:
+            self.data = wanted
+            self._order(self.reserve, {"preload": wanted})
 
     def _train(self, name: str) -> None:
         self._prepare()
