@@ -14,11 +14,15 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("framework", "alpha_schedule", "decay"),
     ("framework", "adapter_start", 0.75),
     ("framework", "cold_states", {"share": 0.2}),
+    ("data", "shuffle_rows", 1000),
     ("training", "embedding_lr", 0.002),
     ("training", "embedding_weight_decay", 0.0),
     ("training", "embedding_eps", 1e-5),
     ("training", "adapter_lr", 0.002),
     ("training", "adapter_weight_decay", 1e-4),
+    ("training", "updates", "sparse"),
+    ("training", "precision", "bf16"),
+    ("training", "compile", True),
 ]
 
 
@@ -34,6 +38,14 @@ def test_a_switch_changes_the_fingerprint(section: str, key: str, value: Any) ->
 def test_switches_that_are_off_leave_older_fingerprints_alone() -> None:
     """As computed before there were any of these switches."""
     assert parse().fingerprint() == "6b84fcd04202"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("data", "held_out", "disk"), ("training", "checkpoint_steps", 100)],
+)
+def test_what_changes_no_number_leaves_the_fingerprint(section: str, key: str, value: Any) -> None:
+    assert parse(**{section: {key: value}}).fingerprint() == parse().fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +75,9 @@ def test_switches_that_are_off_leave_older_fingerprints_alone() -> None:
             "allowed: 'shuffled'",
         ),
         ({"training": {"embedding_eps": 0.0}}, "embedding_eps"),
+        ({"training": {"checkpoint_steps": 0}}, "checkpoint_steps"),
+        ({"data": {"shuffle_rows": 0}}, "shuffle_rows"),
+        ({"data": {"held_out": "gpu"}}, "held_out"),
         ({"training": {"adapter_lr": -1.0}}, "adapter_lr"),
     ],
 )

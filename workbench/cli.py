@@ -1,4 +1,4 @@
-"""The command line: ``workbench data | train | compare | table | predict | export``.
+"""The command line: ``workbench data | train | sweep | compare | table | predict | export``.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 training
 failed, 2 input that cannot be used, 130 interrupted.
@@ -17,7 +17,18 @@ from typing import NoReturn
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from workbench import __version__
-from workbench.commands import compare, data, export, predict, report, reproduce, table, train, tune
+from workbench.commands import (
+    compare,
+    data,
+    export,
+    predict,
+    report,
+    reproduce,
+    sweep,
+    table,
+    train,
+    tune,
+)
 from workbench.errors import InputError, TrainingError
 
 
@@ -32,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="workbench", description="Train and compare AdaF2M2 models.")
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (data, train, compare, report, table, predict, export, reproduce, tune):
+    for module in (data, train, sweep, compare, report, table, predict, export, reproduce, tune):
         module.add_parser(commands)
     return parser
 

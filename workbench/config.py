@@ -18,7 +18,7 @@ from workbench.errors import InputError, first_problem
 CONFIG_VERSION: Final = 1
 
 _LATER_SWITCHES: Final = {
-    "data": ("change",),
+    "data": ("change", "shuffle_rows"),
     "framework": (
         "mask_id_range",
         "alpha_schedule",
@@ -33,6 +33,9 @@ _LATER_SWITCHES: Final = {
         "adapter_weight_decay",
         "embedding_eps",
         "changes",
+        "updates",
+        "precision",
+        "compile",
     ),
 }
 
@@ -121,6 +124,13 @@ class DataConfig(_Section):
     split_seed: int = Field(default=0, ge=0)
     planted: PlantedConfig = PlantedConfig()
     change: ChangeConfig = ChangeConfig()
+    # Of a data set whose rows are streamed from disk: rows that are shuffled together, so many of
+    # them in memory twice. They come from places all over the files; 524,288 rows of 20 columns
+    # are 44 MiB.
+    shuffle_rows: int = Field(default=524_288, ge=1, le=2**40)
+    # Where its validation and test rows are; "auto": in memory where they fit easily. No number
+    # depends on it.
+    held_out: Literal["auto", "memory", "disk"] = "auto"
 
     @model_validator(mode="after")
     def _ratios_sum_to_one(self) -> DataConfig:
@@ -305,8 +315,30 @@ class TrainingConfig(_Section):
     order: Literal["shuffled", "time"] = "shuffled"
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     device: str = "auto"
+    # How the embedding table is split over the processes that torchrun starts; one process holds it
+    # whole. "row_wise" gives each process a block of rows (torch's DTensor), "table_wise" whole
+    # features and "column_wise" a part of every vector (both TorchRec, extra torchrec). Sums are
+    # added up in another order; nothing else changes.
+    table_sharding: Literal["none", "row_wise", "table_wise", "column_wise"] = "none"
+    # How the embedding table is updated. "dense": every row at every step, by one kernel for all
+    # parameters. "sparse": the rows of the batch alone, which costs what the batch costs and not
+    # what the table does; moments then wait and weights do not decay while a row is not looked up.
+    # "auto" is sparse for tables that are large enough to gain by it.
+    updates: Literal["auto", "dense", "sparse"] = "auto"
+    # "bf16" computes matrix products in bfloat16, which pays off on hardware that has it; weights,
+    # moments, losses and scores stay float32.
+    precision: Literal["float32", "bf16"] = "float32"
+    # Compiles the losses with torch.compile: faster steps after a first one of a minute or so. On
+    # a CPU that takes a C++ compiler.
+    compile: bool = False
+    # Replays the whole step as a CUDA graph; "auto" wherever that can be done. No number depends
+    # on it.
+    capture: Literal["auto", "off"] = "auto"
     # Steps between two readings of the loss: the only moments the host waits for the device.
     log_every: int = Field(default=50, ge=1)
+    # Steps after which the run's state is kept within an epoch, at the next reading of the loss;
+    # None: only after each epoch. A run that is killed, or stopped, goes on from there.
+    checkpoint_steps: int | None = Field(default=None, ge=1)
     eval_batch_size: int = Field(default=16_384, ge=1, le=10_000_000)
     # What was moved while the model trained, in order. A run that was steered by hand can thereby
     # be repeated from its config to the bit, and never passes for one that was not.
@@ -481,8 +513,9 @@ class ExperimentConfig(_Section):
         """
         values = self.model_dump(mode="json")
         # Where the files lie and where the run is computed are not part of what it is.
-        values["data"].pop("folder")
-        for key in ("device", "log_every"):
+        for key in ("folder", "held_out"):
+            values["data"].pop(key)
+        for key in ("device", "log_every", "checkpoint_steps", "table_sharding", "capture"):
             values["training"].pop(key)
         # Switches that came later change nothing while they are off: older runs keep their group.
         for section, keys in _LATER_SWITCHES.items():

@@ -1,91 +1,142 @@
 """The trainer's step against a bare loop over the same tensors and the same network.
 
     python tests/benchmarks/bench_step.py --from ../shared/data/ml-1m
+    python tests/benchmarks/bench_step.py --from ../shared/data/ml-1m --profile
 
-Alternates the two within one process and prints the median and range of each, of their ratio, and
-of the evaluation of the test rows; the last line is JSON.
+The bare loop is the shortest one there is: all training rows joined beforehand, torch's own lookup
+functions, one fused Adam. The two take turns within one process, on the process's own time, which
+other programs disturb little. The evaluation of the test rows is measured beside them. `--profile`
+prints where the trainer's step spends its time. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timing import WARM_UP, Row, Steps, finish, in_turns, ratios, shown, spread, trainer_for
+from torch.profiler import ProfilerActivity, profile
 
-from workbench.config import ExperimentConfig
+from workbench.config import DataConfig, ExperimentConfig
 from workbench.data.dataset import Dataset
 from workbench.data.registry import load
 from workbench.nn.build import model_for
-from workbench.nn.framework import AdaF2M2
 from workbench.training.evaluation import predict, score
-from workbench.training.trainer import Trainer
 
-WARM_UP = 10
-
-
-def flat_tensors(dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every training row joined beforehand: what a bare loop would hold."""
-    batch = dataset.batch(dataset.splits["train"])
-    return batch.rows, batch.labels[:, 0].contiguous()
+SHOWN_OPERATORS = 15
 
 
-def bare_loop(
-    model: AdaF2M2, rows: torch.Tensor, labels: torch.Tensor, config: ExperimentConfig, steps: int
-) -> float:
-    """Samples per second of the shortest possible loop."""
-    size = config.training.batch_size
-    optimizer = torch.optim.Adam(
-        model.parameters(),
-        lr=config.training.lr,
-        weight_decay=config.training.weight_decay,
-        fused=True,
-    )
-    model.train()
-    order = torch.randperm(len(rows))
-    started = 0.0
-    for step in range(steps + WARM_UP):
-        if step == WARM_UP:
-            started = time.perf_counter()
-        index = order[step * size % (len(rows) - size) :][:size]
-        logit = model.base(model.embedding(rows[index]))
-        loss = F.binary_cross_entropy_with_logits(logit, labels[index])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-    return steps * size / (time.perf_counter() - started)
+def settings(options: argparse.Namespace, model: str, size: int, variant: str) -> dict[str, Any]:
+    """The experiment of one measurement."""
+    return {
+        "model": {"name": model, "dim": options.dim},
+        "framework": {"variant": variant},
+        "training": {
+            "batch_size": size,
+            "precision": options.precision,
+            "compile": options.compile,
+        },
+    }
 
 
-def trainer_loop(model: AdaF2M2, dataset: Dataset, config: ExperimentConfig, steps: int) -> float:
-    """Samples per second of the trainer, its logging included."""
-    size = config.training.batch_size
-    trainer = Trainer(model, dataset, config.training)
-    part = {**dataset.splits, "train": dataset.splits["train"][: WARM_UP * size]}
-    trainer.dataset = type(dataset)(**{**vars(dataset), "splits": part})
-    trainer.steps = WARM_UP
-    trainer._train_epoch()
-    part = {**dataset.splits, "train": dataset.splits["train"][: steps * size]}
-    trainer.dataset = type(dataset)(**{**vars(dataset), "splits": part})
-    trainer.steps = steps
-    started = time.perf_counter()
-    trainer._train_epoch()
-    return steps * size / (time.perf_counter() - started)
+class BareLoop:
+    """The shortest possible loop over the base model."""
+
+    def __init__(self, dataset: Dataset, values: dict[str, Any]) -> None:
+        config = ExperimentConfig.parse(values)
+        self.size = config.training.batch_size
+        self.model = model_for(config, dataset)
+        self.model.embedding._together = None  # torch's own lookup
+        batch = dataset.batch(dataset.splits["train"])
+        self.rows, self.labels = batch.rows, batch.labels[:, 0].contiguous()
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(),
+            lr=config.training.lr,
+            weight_decay=config.training.weight_decay,
+            fused=True,
+        )
+        self.order = torch.randperm(len(self.rows))
+        self.place = 0
+        self.seconds(WARM_UP)
+
+    def seconds(self, steps: int) -> float:
+        """Time of one step, over `steps` of them."""
+        self.model.train()
+        began = time.process_time()
+        for _ in range(steps):
+            if self.place + self.size > len(self.order):
+                self.place = 0
+            index = self.order[self.place : self.place + self.size]
+            self.place += self.size
+            logit = self.model.base(self.model.embedding(self.rows[index]))
+            loss = F.binary_cross_entropy_with_logits(logit, self.labels[index])
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        return (time.process_time() - began) / steps
 
 
-def evaluation_seconds(model: AdaF2M2, dataset: Dataset) -> float:
+def evaluation_seconds(dataset: Dataset, values: dict[str, Any]) -> float:
     """Predicting and scoring the test rows, UAUC included."""
-    started = time.perf_counter()
+    model = model_for(ExperimentConfig.parse(values), dataset)
+    began = time.process_time()
     score(predict(model, dataset, "test"), dataset, "test")
-    return time.perf_counter() - started
+    return time.process_time() - began
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Median and range."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+def operators(steps: Steps, count: int) -> None:
+    """Print where the time of a step goes."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        steps.seconds(count)
+    events = sorted(seen.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    for event in events[:SHOWN_OPERATORS]:
+        print(
+            f"    {event.key[:44]:44} {100 * event.self_cpu_time_total / total:5.1f}%  "
+            f"{event.count / count:5.1f} calls/step"
+        )
+
+
+def measure(dataset: Dataset, model: str, size: int, options: argparse.Namespace) -> Row:
+    """One model and batch size; prints it."""
+    values = settings(options, model, size, options.variant)
+    bare = BareLoop(dataset, settings(options, model, size, "base"))
+    steps = Steps(trainer_for(dataset, values))
+    count = max(3, options.samples // size)
+    measures: dict[str, Callable[[], float]] = {
+        "bare loop": lambda: bare.seconds(count),
+        "trainer": lambda: steps.seconds(count),
+        "evaluation": lambda: evaluation_seconds(dataset, values),
+    }
+    seen = in_turns(measures, options.rounds)
+    ratio = ratios(seen["bare loop"], seen["trainer"])
+    speeds = {name: [size / one for one in seen[name]] for name in ("bare loop", "trainer")}
+    print(
+        f"{model:12} {options.variant:8} batch {size:5}  "
+        f"trainer {shown(speeds['trainer'], 0)} samples/s  bare loop "
+        f"{shown(speeds['bare loop'], 0)}  faster by {shown(ratio)}  evaluation "
+        f"{shown(seen['evaluation'])} s",
+        flush=True,
+    )
+    if options.profile:
+        operators(steps, count)
+    return {
+        "name": "training step",
+        "peer": "bare loop",
+        "model": model,
+        "batch_size": size,
+        "device": "cpu",
+        "mode": options.precision + ("+compile" if options.compile else ""),
+        "ours": spread(speeds["trainer"])["median"],
+        "theirs": spread(speeds["bare loop"])["median"],
+        "ratio": spread(ratio)["median"],
+        "goal": None,
+        "evaluation_seconds": spread(seen["evaluation"]),
+    }
 
 
 def main() -> None:
@@ -93,56 +144,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="movielens-1m")
     parser.add_argument("--from", dest="folder")
-    parser.add_argument("--model", default="youtube_dnn")
+    parser.add_argument("--models", nargs="+", default=["dcn_v2", "youtube_dnn", "fm"])
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[256, 2048, 4096])
     parser.add_argument("--variant", default="base")
-    parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--dim", type=int, default=16)
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=100_000, help="in a round of each")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    config = ExperimentConfig.parse(
-        {
-            "data": {"source": options.data, "folder": options.folder},
-            "model": {"name": options.model, "dim": options.dim},
-            "framework": {"variant": options.variant},
-            "training": {"batch_size": options.batch_size},
-        }
-    )
-    dataset = load(config.data)
-    values = config.model_dump()
-    values["framework"]["variant"] = "base"
-    base = ExperimentConfig.parse(values)
-    rows, labels = flat_tensors(dataset)
-    measures: dict[str, Callable[[], float]] = {
-        "bare loop, samples/s": lambda: bare_loop(
-            model_for(base, dataset), rows, labels, base, options.steps
-        ),
-        "trainer, samples/s": lambda: trainer_loop(
-            model_for(config, dataset), dataset, config, options.steps
-        ),
-        "evaluation of the test rows, s": lambda: evaluation_seconds(
-            model_for(config, dataset), dataset
-        ),
-    }
-    seen: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(options.rounds):
-        for name, measure in measures.items():
-            seen[name].append(measure())
-    bare, trainer, _ = seen.values()
-    seen["trainer / bare loop"] = [a / b for a, b in zip(trainer, bare, strict=True)]
-    print(
-        f"{options.model} {options.variant}, batch {options.batch_size}, dim {options.dim}, "
-        f"{options.threads} thread(s), {options.rounds} rounds of {options.steps} steps"
-    )
-    for name, values in seen.items():
-        shown = spread(values)
-        print(
-            f"{name:32} median {shown['median']:12,.3f}  range {shown['low']:,.3f} to "
-            f"{shown['high']:,.3f}"
-        )
-    print(json.dumps({"settings": vars(options)} | {k: spread(v) for k, v in seen.items()}))
+    dataset = load(DataConfig(source=options.data, folder=options.folder))
+    rows = [
+        measure(dataset, model, size, options)
+        for model in options.models
+        for size in options.batch_sizes
+    ]
+    finish(rows, settings=vars(options))
 
 
 if __name__ == "__main__":

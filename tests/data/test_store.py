@@ -12,8 +12,9 @@ from tests.data.tiny import SPLITS, tiny_raw
 from workbench.config import DataConfig, PlantedConfig
 from workbench.data.dataset import Dataset
 from workbench.data.encode import build_dataset
+from workbench.data.prepared_folder import DESCRIPTION, TENSORS, is_prepared
 from workbench.data.registry import load
-from workbench.data.store import DESCRIPTION, TENSORS, is_prepared, load_dataset, save_dataset
+from workbench.data.store import load_dataset, save_dataset
 from workbench.errors import InputError
 
 TENSOR_FIELDS = (

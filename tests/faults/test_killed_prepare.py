@@ -12,8 +12,9 @@ import torch
 from tests.faults.conftest import Nursery
 from tests.reliability import record
 from workbench.config import DataConfig
+from workbench.data.prepared_folder import is_prepared, replacing
 from workbench.data.registry import load
-from workbench.data.store import is_prepared, load_dataset, replacing, save_dataset
+from workbench.data.store import load_dataset, save_dataset
 from workbench.errors import InputError
 
 KILLS = int(os.environ.get("WORKBENCH_FAULTS", "4"))

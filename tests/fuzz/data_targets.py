@@ -19,12 +19,13 @@ from tests.fuzz.scratch import PART, SKIPPED
 from tests.fuzz.text_targets import Parts
 from workbench.config import DataConfig
 from workbench.data.encode import build_dataset
+from workbench.data.prepared_folder import DESCRIPTION, TENSORS
 from workbench.data.registry import load
 from workbench.data.sources.kuairand import read_kuairand
 from workbench.data.sources.movielens import read_movielens
 from workbench.data.sources.movielens_files import identifiers, read_ratings, read_table
 from workbench.data.sources.tables import read_csv
-from workbench.data.store import DESCRIPTION, TENSORS, load_dataset, save_dataset
+from workbench.data.store import load_dataset, save_dataset
 
 RATINGS = b"".join(
     b"%d::%d::%d::%d\n" % (1 + n % 4, 1 + n % 3, 1 + n % 5, 978300000 + 50 * n) for n in range(12)

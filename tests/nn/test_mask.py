@@ -127,6 +127,25 @@ def test_gradient_flows_to_what_each_copy_shows(vectors: Tensor, mask_vectors: T
     )
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 20])
+@pytest.mark.parametrize(("batch", "dim"), [(1, 4), (64, 16), (1000, 17)])
+def test_copies_and_gradients_are_those_of_where_to_the_bit(k: int, batch: int, dim: int) -> None:
+    torch.manual_seed(k)
+    layer = FeatureMask(k, (0.1, 0.5))
+    given = [torch.randn(size, requires_grad=True) for size in ((batch, 6, dim), (6, dim))]
+    copies = layer(*given, seeded(5))
+    _, mask = layer.sample(batch, 6, CPU, seeded(5))
+    expected = torch.where(mask.unsqueeze(-1), given[1], given[0])
+    assert torch.equal(copies, expected)
+    coefficients = torch.randn_like(copies)
+    for own, other in zip(
+        torch.autograd.grad(copies, given, coefficients),
+        torch.autograd.grad(expected, given, coefficients),
+        strict=True,
+    ):
+        assert torch.equal(own, other)
+
+
 @pytest.mark.parametrize("batch", [0, 1])
 def test_small_batches(batch: int, mask_vectors: Tensor) -> None:
     copies = FeatureMask(2, (0.1, 0.5))(torch.zeros(batch, 6, 4), mask_vectors, seeded(0))

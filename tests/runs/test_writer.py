@@ -52,6 +52,21 @@ def test_truncate_metrics_drops_later_epochs(runs: RunStore) -> None:
     assert runs.open("run").metrics()["epoch"].tolist() == [0, 0, 1, 1, 9]
 
 
+def test_truncate_metrics_keeps_the_steps_before_a_checkpoint(runs: RunStore) -> None:
+    with runs.create(fake_config("base"), "run") as writer:
+        for epoch, step in ((1, 5), (1, 10), (2, 5), (2, 10), (2, 15), (3, 5)):
+            writer.log({"kind": "step", "epoch": epoch, "step": step})
+        writer.log({"kind": "epoch", "epoch": 2})
+        writer.truncate_metrics(after_epoch=1, after_step=10)
+    found = runs.open("run").metrics()
+    assert list(zip(found["epoch"], found["step"], strict=True)) == [
+        (1, 5),
+        (1, 10),
+        (2, 5),
+        (2, 10),
+    ]
+
+
 def test_numbers_that_are_not_finite_become_null(runs: RunStore) -> None:
     with runs.create(fake_config("base"), "run") as writer:
         writer.save_summary(

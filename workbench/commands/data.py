@@ -62,6 +62,11 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="leave out rows of your tables that do not fit, and count them in the data card",
     )
+    preparing.add_argument(
+        "--stream",
+        action="store_true",
+        help="for data larger than memory: training reads the rows from disk",
+    )
     preparing.add_argument("--json", action="store_true", help="print the data card as JSON")
     preparing.set_defaults(run=prepare)
 
@@ -130,6 +135,7 @@ def prepare(options: argparse.Namespace) -> int:
 def _prepare_source(options: argparse.Namespace) -> dict[str, Any]:
     from workbench.data.registry import load
     from workbench.data.store import save_dataset
+    from workbench.data.stream.save import save_streamed
 
     if options.drop_bad_rows:
         raise InputError("--drop-bad-rows is for your own tables: name their schema.yaml")
@@ -140,7 +146,7 @@ def _prepare_source(options: argparse.Namespace) -> dict[str, Any]:
         "split_seed": options.split_seed or 0,
     }
     dataset = load(ExperimentConfig.parse({"data": values}).data)
-    save_dataset(dataset, options.out)
+    (save_streamed if options.stream else save_dataset)(dataset, options.out)
     return dataset.card
 
 
@@ -154,7 +160,10 @@ def _prepare_tables(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"{name} cannot be given with a schema: it says so itself")
     try:
         return prepare_tables(
-            Path(options.source), options.out, drop_bad_rows=options.drop_bad_rows
+            Path(options.source),
+            options.out,
+            drop_bad_rows=options.drop_bad_rows,
+            stream=options.stream,
         )
     except TableProblems as error:
         if len(error.problems) > 1:

@@ -30,6 +30,8 @@ KEYS = {
     "patience": "training.patience",
     "seed": "training.seed",
     "device": "training.device",
+    "precision": "training.precision",
+    "compile": "training.compile",
 }
 
 
@@ -58,6 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=int, help="epochs without a better validation AUC")
     add("--seed", type=int)
     add("--device", help="auto, cpu, cuda or cuda:N")
+    add("--precision", choices=("float32", "bf16"), help="of matrix products")
+    add("--compile", action="store_const", const=True, help="compile the losses: slow to start")
     add(
         "--set",
         action="append",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,8 @@ from workbench.commands.settings import add_options, config_from
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.config import ExperimentConfig
+    from workbench.runs import Run, RunStore
 
 JSON_KEYS = (
     "test_auc",
@@ -38,10 +41,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train or resume, then print the scores."""
     from workbench.runs import RunStore
+    from workbench.training.distributed.launch import launched
     from workbench.training.experiment import resume_run, train_run
     from workbench.training.progress import ProgressHooks
 
     store = RunStore(options.runs)
+    if launched():
+        return _run_together(options, store)
     if options.resume is None:
         config = config_from(options)
         with ProgressHooks() as progress:
@@ -51,6 +57,28 @@ def run(options: argparse.Namespace) -> int:
         with ProgressHooks() as progress:
             done = resume_run(store, options.resume, hooks=progress)
     _report(done, as_json=options.json)
+    return 0
+
+
+def _run_together(options: argparse.Namespace, store: RunStore) -> int:
+    """`run` in one of several processes that torchrun started; the first one speaks."""
+    from workbench.training.distributed.experiment import train_together
+    from workbench.training.hooks import Hooks
+    from workbench.training.progress import ProgressHooks
+
+    def checked() -> ExperimentConfig:
+        if options.resume is not None:
+            _refuse_settings(options)
+            return store.open(options.resume).config
+        return config_from(options)
+
+    speaks = os.environ.get("RANK") == "0"
+    with ProgressHooks() if speaks else nullcontext(Hooks()) as progress:
+        done = train_together(
+            checked, store, name=options.name, resume=options.resume, hooks=progress
+        )
+    if done is not None and done.summary is not None:
+        _report(done, as_json=options.json)
     return 0
 
 

@@ -36,7 +36,12 @@ def add_parser(commands: Any) -> None:
     add = parser.add_argument
     add("--trials", type=int, required=True, metavar="N", help="in total, those of earlier calls")
     add("--jobs", type=int, default=1, metavar="J", help="processes at a time, a thread each")
-    add("--study", type=Path, metavar="FILE", help="SQLite file to start or go on with")
+    add(
+        "--study",
+        metavar="FILE|URL",
+        help="SQLite file to start or go on with; or what several machines share and take trials "
+        "from: postgresql://..., mysql://..., or journal:FILE on a shared disk",
+    )
     add("--out", type=Path, default=Path("runs/tune"), metavar="DIR", help="where results go")
     add("--with-base", action="store_true", help="first give the base as many trials")
     add("--lrs", type=float, nargs="+", metavar="LR", help="learning rates; default: the paper's")
@@ -64,7 +69,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search, write the best config and say where it is."""
-    from workbench.tuning.study import need_optuna
+    from workbench.tuning.study import is_server, need_optuna
 
     need_optuna()
     for option, instead in SEARCHED.items():
@@ -74,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     config, space = config_from(options), _space(options)
     if options.with_base and config.method == "base":
         raise InputError("--with-base: the variant is the base itself")
-    if options.with_base and options.study is not None:
+    if options.with_base and options.study is not None and not is_server(options.study):
         raise InputError("--with-base: makes two studies; name their folder with --out instead")
     # A range of the mask or the adapter means nothing to the base.
     plans = [(config, space)]
@@ -95,24 +100,33 @@ def _search(options: argparse.Namespace, config: ExperimentConfig, space: Space)
     from workbench.presets import result_stem
     from workbench.tuning.report import report, write_report
     from workbench.tuning.search import search
-    from workbench.tuning.study import Plan
+    from workbench.tuning.study import Plan, is_server
 
     name = result_stem(config.data.source, config.model.name, config.method)
-    study = options.study or options.out / f"{name}.db"
-    plan = Plan(study, config, space, options.trials, options.jobs, config.training.seed)
+    server = options.study if options.study is not None and is_server(options.study) else ""
+    own = Path(options.study) if options.study and not server else None
+    plan = Plan(
+        own or options.out / f"{name}.db",
+        config,
+        space,
+        options.trials,
+        options.jobs,
+        config.training.seed,
+        server,
+    )
     title = f"{config.model.name} {config.method}"
-    print(f"{title}: {options.trials} trials, {study}", file=sys.stderr)
+    print(f"{title}: {options.trials} trials, {plan.place}", file=sys.stderr)
     found = search(plan, lambda line: print(f"{title} {line}", file=sys.stderr, flush=True))
     command = _command(options, config)
-    stem = study.with_suffix("") if options.study else options.out / name
+    stem = own.with_suffix("") if own is not None else options.out / name
     yaml_path, json_path = write_report(stem, found, command)
     print(
         f"{title}: best validation AUC {found.value:.4f} of {found.trials} trials "
-        f"({found.pruned} pruned, {found.diverged} diverged); "
-        f"workbench train --config {yaml_path}",
+        f"({found.pruned} pruned, {found.diverged} diverged); workbench train --config {yaml_path}"
+        + (" --from DIR" if config.data.folder is not None else ""),
         file=sys.stderr,
     )
-    files = {"study": str(study), "config": str(yaml_path), "report": str(json_path)}
+    files = {"study": plan.place, "config": str(yaml_path), "report": str(json_path)}
     return report(found, command) | files
 
 
@@ -164,11 +178,15 @@ def _as_base(config: ExperimentConfig) -> ExperimentConfig:
 
 def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
     """How to make it again; ``DIR`` stands for the folder of the raw files."""
+    from workbench.tuning.study import shown
+
     words = ["workbench", "tune", "--data", config.data.source]
     if config.data.folder is not None:
         words += ["--from", "DIR"]
     words += ["--model", config.model.name, "--variant", config.method]
+    # What decides the figures; where they are written does not.
     skipped = {"data", "folder", "model", "variant", "run", "command", "json", "jobs", "with_base"}
+    skipped |= {"out", "study"}
     for name, value in sorted(vars(options).items()):
         if name in skipped or value is None or value == [] or value is False:
             continue
@@ -179,5 +197,5 @@ def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
         elif isinstance(value, list):
             words += [option, *map(str, value)]
         else:
-            words += [option, str(value)]
+            words += [option, shown(str(value)) if name == "study" else str(value)]
     return shlex.join(words)

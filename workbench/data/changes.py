@@ -14,6 +14,8 @@ from workbench.data.encode import split_rows
 from workbench.data.perturb import flip_labels, hash_ids
 from workbench.data.raw import RawData
 from workbench.data.splits import Splits, truncate_history
+from workbench.data.stream.dataset import StreamedDataset
+from workbench.errors import InputError
 
 WHOLE = -1
 """The group of users who keep their history; see `history_groups`."""
@@ -24,7 +26,15 @@ def change_dataset(dataset: Dataset, change: ChangeConfig) -> Dataset:
 
     Labels are flipped before a model is chosen as well as while it is trained: a noisy log is
     noisy in both.
+
+    Raises:
+        InputError: the data set is streamed, so that its training rows cannot be changed.
     """
+    if isinstance(dataset, StreamedDataset) and change != ChangeConfig(seed=change.seed):
+        raise InputError(
+            f"data.change: the rows of '{dataset.name}' are streamed as they are; allowed: no "
+            "change, or data prepared without --stream"
+        )
     if change.flipped > 0:
         for split in ("train", "valid"):
             dataset = flip_labels(dataset, change.flipped, seed=change.seed, split=split)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.data.raw import Truth
@@ -32,6 +33,21 @@ class Batch:
 
     def __len__(self) -> int:
         return self.rows.shape[0]
+
+
+class Keys(NamedTuple):
+    """What scores and tables need of the samples of a split, in its order.
+
+    Attributes:
+        samples: int64 [sample] numbers that `Dataset.batch` takes.
+        users, items: int32 [sample].
+        labels: uint8 [sample], the first label.
+    """
+
+    samples: Tensor
+    users: Tensor
+    items: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -103,8 +119,21 @@ class Dataset:
             labels=self.labels.index_select(0, index).float(),
         )
 
+    def rows_in(self, split: str) -> int:
+        """Samples of a split."""
+        return len(self.splits[split])
+
+    def steps(self, split: str, batch_size: int) -> int:
+        """Batches that `batches` yields."""
+        return -(-self.rows_in(split) // batch_size)
+
     def batches(
-        self, split: str, batch_size: int, generator: torch.Generator | None = None
+        self,
+        split: str,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        *,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Every sample of a split exactly once.
 
@@ -112,13 +141,42 @@ class Dataset:
             split: "train", "valid" or "test".
             batch_size: the last batch may be smaller.
             generator: draws the order (on the tensors' device); None keeps the stored order.
+            start: batches to leave out at the beginning: an epoch that was broken off after so
+                many goes on with the rest, given the generator's state at the epoch's start.
         """
         index = self.splits[split]
         if generator is not None:
             order = torch.randperm(len(index), generator=generator, device=index.device)
             index = index[order]
-        for part in torch.split(index, batch_size):
+        for part in torch.split(index, batch_size)[start:]:
             yield self.batch(part)
+
+    def head(self, split: str, rows: int) -> Batch:
+        """The first samples of a split in the stored order, at most `rows`."""
+        return self.batch(self.splits[split][:rows])
+
+    def keys(self, split: str) -> Keys:
+        """Sample numbers, users, items and first labels of a split."""
+        index = self.splits[split]
+        return Keys(
+            samples=index,
+            users=self.users.index_select(0, index),
+            items=self.items.index_select(0, index),
+            labels=self.labels[:, 0].index_select(0, index),
+        )
+
+    def log_count_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [count] of log(1 + count) over the training rows, on the
+        CPU.
+        """
+        train = torch.log1p(self.counts.index_select(0, self.splits["train"]))
+        return train.mean(0).cpu(), train.std(0, correction=0).cpu()
+
+    def kept_events(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]] | None:
+        """What `workbench.data.encoding` takes from all training rows, where it is kept beside
+        them: totals and recent items. None where they are here to be counted.
+        """
+        return None
 
     def codes(self, feature: str) -> Tensor:
         """Vocabulary codes [sample] (int64) of a feature with one value per sample; 0 is unseen."""

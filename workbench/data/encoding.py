@@ -48,6 +48,27 @@ def made_from_log(feature: Feature, schema: Schema) -> bool:
 
 def encoding_of(dataset: Dataset) -> Encoding:
     """Collect a data set's encoding, as of the end of its training rows."""
+    schema = dataset.schema
+    kept = dataset.kept_events()
+    if kept is not None:
+        totals, recent = kept
+    else:
+        totals = training_totals(dataset, positives_only=counts_positives(dataset))
+        recent = {
+            feature.name: newest_items(dataset, feature)
+            for feature in schema.features
+            if made_from_log(feature, schema)
+        }
+    return Encoding(schema, dataset.layout, dict(dataset.vocabularies), totals, recent)
+
+
+def training_totals(dataset: Dataset, *, positives_only: bool) -> dict[str, Totals]:
+    """Count name -> [code] training events, as in `Encoding`.
+
+    Args:
+        dataset: whose training rows are counted.
+        positives_only: impressions are the rows whose first label is 1.
+    """
     train = dataset.splits["train"]
     labels = dataset.labels.index_select(0, train).cpu().numpy()
     schema = dataset.schema
@@ -55,20 +76,15 @@ def encoding_of(dataset: Dataset) -> Encoding:
     for count in schema.counts:
         codes = dataset.codes(count.feature).index_select(0, train).cpu().numpy()
         event = None if count.event is None else labels[:, schema.labels.index(count.event)]
-        if event is None and _counts_positives(dataset):
+        if event is None and positives_only:
             event = labels[:, 0]
         found = np.bincount(codes, event, dataset.layout[count.feature].size).astype(np.int64)
         found[0] = 0
         totals[count.name] = found
-    recent = {
-        feature.name: _recent(dataset, feature, labels[:, 0])
-        for feature in schema.features
-        if made_from_log(feature, schema)
-    }
-    return Encoding(schema, dataset.layout, dict(dataset.vocabularies), totals, recent)
+    return totals
 
 
-def _counts_positives(dataset: Dataset) -> bool:
+def counts_positives(dataset: Dataset) -> bool:
     """Whether impressions are the log's own rows, drawn negatives left out, as a random split of
     an implicit log counts them (`workbench.data.tables.state_counts`).
     """
@@ -77,13 +93,14 @@ def _counts_positives(dataset: Dataset) -> bool:
     return bool(dataset.card.get("negatives")) and by == "random"
 
 
-def _recent(dataset: Dataset, feature: Feature, positive: NDArray[np.uint8]) -> Codes:
+def newest_items(dataset: Dataset, feature: Feature) -> Codes:
     """[user code, length]: what `workbench.data.history` gives a row after all training rows.
 
     The training split is stored in the order of time.
     """
     assert feature.shares is not None
     train = dataset.splits["train"]
+    positive = dataset.labels[:, 0].index_select(0, train).cpu().numpy()
     users = dataset.codes(dataset.schema.user).index_select(0, train).cpu().numpy()
     codes = dataset.codes(feature.shares).index_select(0, train).cpu().numpy()
     events = np.flatnonzero((positive == 1) & (codes > 0) & (users > 0))

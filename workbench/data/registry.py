@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.config import DataConfig
 from workbench.errors import InputError
@@ -101,6 +101,11 @@ def load(config: DataConfig) -> Dataset:
     source = SOURCES.get(config.source)
     if source is None:
         return _prepared(config)
+    for key, value in _of_streams(config).items():
+        raise InputError(
+            f"data.{key} = {value}: '{source.name}' is not streamed; leave it out, or prepare it "
+            "with --stream"
+        )
     if source.needs_folder and config.folder is None:
         raise InputError(
             f"source = '{source.name}': name the folder of its files with --from DIR; "
@@ -170,4 +175,17 @@ def _prepared(config: DataConfig) -> Dataset:
     from workbench.data.changes import change_dataset
     from workbench.data.store import load_dataset
 
-    return change_dataset(load_dataset(Path(config.source)), config.change)
+    streams = _of_streams(config)
+    dataset = load_dataset(
+        Path(config.source),
+        window_rows=streams.get("shuffle_rows"),
+        held_out=streams.get("held_out"),
+    )
+    return change_dataset(dataset, config.change)
+
+
+def _of_streams(config: DataConfig) -> dict[str, Any]:
+    """Settings that are for streamed data only and differ from their defaults."""
+    default = DataConfig()
+    found = {key: getattr(config, key) for key in ("shuffle_rows", "held_out")}
+    return {key: value for key, value in found.items() if value != getattr(default, key)}

@@ -1,14 +1,13 @@
-"""A prepared data set on disk: two files, checked when they are read, nothing ever unpickled."""
+"""A prepared data set on disk, checked when it is read; nothing is ever unpickled.
+
+Two files, ``dataset.json`` and ``tensors.safetensors``. Where ``stream.json`` lies beside them, the
+samples are in Parquet files: see `workbench.data.stream`.
+"""
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,16 +19,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workbench.data.dataset import Dataset
+from workbench.data.prepared_folder import DESCRIPTION, TENSORS, replacing
 from workbench.data.raw import Truth
 from workbench.data.splits import SPLITS
 from workbench.data.store_checks import PROBABILITY, check_tensors
+from workbench.data.stream.opening import HeldOut, columns_without_samples, streamed
+from workbench.data.stream.parts import STREAM, read_parts
 from workbench.data.vocabulary import Vocabulary
 from workbench.errors import InputError, first_problem
 from workbench.schema import Schema, plan_table
 
 FORMAT: Literal[1] = 1
-DESCRIPTION = "dataset.json"
-TENSORS = "tensors.safetensors"
 # Vocabularies of tens of millions of values fit; more is not a data set of ours.
 LARGEST_DESCRIPTION = 2**30
 
@@ -65,9 +65,18 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         raise InputError(f"{dataset.name}: a data set with hidden values cannot be written")
     tensors = {name: getattr(dataset, name) for name in _COLUMNS}
     tensors |= {f"split.{name}": index for name, index in dataset.splits.items()}
-    importance = None
     if dataset.truth is not None:
         tensors[PROBABILITY] = torch.from_numpy(dataset.truth.probability)
+    with replacing(folder) as building:
+        ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(ready, building / TENSORS)
+        (building / DESCRIPTION).write_text(describe(dataset), encoding="utf-8")
+
+
+def describe(dataset: Dataset) -> str:
+    """What ``dataset.json`` holds of a data set."""
+    importance = None
+    if dataset.truth is not None:
         table = dataset.truth.importance
         importance = list(
             zip(table["feature"], table["activity"], table["importance"], strict=True)
@@ -81,74 +90,22 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         card=dataset.card,
         importance=importance,
     )
-    with replacing(folder) as building:
-        ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(ready, building / TENSORS)
-        (building / DESCRIPTION).write_text(description.model_dump_json(), encoding="utf-8")
+    return description.model_dump_json()
 
 
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to write a data set into; it becomes `folder` at the end, or nothing changes.
+def load_dataset(
+    folder: Path, *, window_rows: int | None = None, held_out: HeldOut | None = None
+) -> Dataset:
+    """Read a prepared data set; one whose rows can be streamed becomes a `StreamedDataset`.
 
     Args:
-        folder: new, empty, or an earlier prepared data set.
+        folder: of the data set.
+        window_rows, held_out: of a streamed one, see `workbench.data.stream.dataset.streamed`;
+            None: its own choice.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
-    """
-    folder = folder.absolute()
-    _tidy(folder)
-    _check_replaceable(folder)
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    replaced = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building.mkdir()
-        yield building
-        if folder.exists():
-            folder.rename(replaced)
-        building.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder}: cannot be written ({error})") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _tidy(folder: Path) -> None:
-    """Undo what a killed process left: a replaced data set comes back, half-written ones go.
-
-    Only what nobody has touched for an hour goes: a process of another machine may still write it.
-    """
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
-        pid, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
-        if not pid.isdigit() or kind not in ("new", "old") or _alive(int(pid)):
-            continue
-        with suppress(OSError):
-            if kind == "old" and not folder.exists():
-                left.rename(folder)
-            elif int(pid) == os.getpid() or time.time() - left.stat().st_mtime > 3600:
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()  # one that had this process's number before it is gone
-
-
-def load_dataset(folder: Path) -> Dataset:
-    """Read a prepared data set.
-
-    Raises:
-        InputError: a missing or broken file, or contents that do not fit together.
+        InputError: a missing or broken file, or contents that do not fit together; settings of a
+            streamed data set for one that is not.
     """
     description = _read_description(folder / DESCRIPTION)
     place = str(folder / DESCRIPTION)
@@ -167,37 +124,45 @@ def load_dataset(folder: Path) -> Dataset:
     layout = plan_table(schema, {name: len(v) for name, v in vocabularies.items()})
 
     tensors = _read_tensors(folder / TENSORS)
-    check_tensors(tensors, schema, layout, str(folder / TENSORS))
+    parts = read_parts(folder) if os.path.lexists(folder / STREAM) else None
+    if parts is None:
+        check_tensors(tensors, schema, layout, str(folder / TENSORS))
+        columns = {name: tensors[name] for name in _COLUMNS}
+        splits = {name: tensors[f"split.{name}"] for name in SPLITS}
+    else:
+        columns = columns_without_samples(tensors, parts, schema, layout, str(folder / TENSORS))
+        splits = {}
     truth = tensors.get(PROBABILITY)
     if (truth is None) != (description.importance is None):
         raise InputError(f"{place}: importance and the true probabilities belong together")
-    return Dataset(
+    dataset = Dataset(
         name=description.name,
         schema=schema,
         layout=layout,
         vocabularies=vocabularies,
-        **{name: tensors[name] for name in _COLUMNS},
-        splits={name: tensors[f"split.{name}"] for name in SPLITS},
+        **columns,
+        splits=splits,
         default_counts=description.default_counts,
         card=description.card,
         truth=None if truth is None else _truth(truth, description.importance or []),
     )
-
-
-def is_prepared(folder: Path) -> bool:
-    """Whether a folder holds a prepared data set and nothing else."""
-    try:
-        return sorted(os.listdir(folder)) == sorted((DESCRIPTION, TENSORS))
-    except OSError:
-        return False
-
-
-def _check_replaceable(folder: Path) -> None:
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.is_symlink() or (folder.exists() and not empty and not is_prepared(folder)):
-        raise InputError(
-            f"{folder}: holds something that is not a prepared data set; name a new folder"
+    if parts is not None:
+        return streamed(
+            dataset,
+            folder,
+            parts,
+            tensors,
+            str(folder / TENSORS),
+            window_rows=window_rows,
+            held_out=held_out,
         )
+    for key, value in (("shuffle_rows", window_rows), ("held_out", held_out)):
+        if value is not None:
+            raise InputError(
+                f"data.{key} = {value}: '{folder}' is not streamed; leave it out, or prepare the "
+                "data with --stream"
+            )
+    return dataset
 
 
 def _read_description(path: Path) -> _Description:

@@ -94,8 +94,8 @@ class LabHooks(Hooks):
         )
 
     def _measure_cost(self, trainer: Trainer) -> None:
-        index = trainer.dataset.splits["train"][:COST_BATCH]
-        own, base = step_seconds(trainer.model, trainer.dataset.batch(index))
+        batch = trainer.dataset.head("train", COST_BATCH)
+        own, base = step_seconds(trainer.model, batch)
         self.writer.log(
             {
                 "kind": "cost",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,9 @@ from workbench.nn.framework import AdaF2M2
 from workbench.rivals import RIVALS, Rival
 from workbench.schema import Schema, TableLayout
 
+TableMaker = Callable[[TableLayout, int, float], FeatureEmbedding]
+"""From a layout, a dimension and the scale of new vectors to an embedding."""
+
 
 def build_model(
     config: ExperimentConfig,
@@ -24,6 +29,8 @@ def build_model(
     layout: TableLayout,
     default_counts: tuple[str, ...] = (),
     log_counts: tuple[Tensor, Tensor] | None = None,
+    make_table: TableMaker = FeatureEmbedding,
+    parts: int = 1,
 ) -> AdaF2M2:
     """Build a model on the CPU; the same seed gives the same weights.
 
@@ -36,6 +43,8 @@ def build_model(
         default_counts: the data set's own choice of state counts.
         log_counts: mean and standard deviation [count] of log(1 + count) over the training rows, in
             the schema's order; None for a model whose weights are loaded afterwards.
+        make_table: from a layout, a dimension and a scale to the embedding.
+        parts: that the table is split into, of which this process holds one.
 
     Raises:
         InputError: an unknown model, option or state count, more tasks than labels, or a model that
@@ -44,13 +53,13 @@ def build_model(
     kind = model_class(config.model.name)
     options = kind.check_options(config.model.name, config.model.options)
     positions = _count_positions(config, schema, default_counts)
-    _check_memory(config, layout)
+    _check_memory(config, layout, parts)
     mean, std = log_counts or (torch.zeros(len(schema.counts)), torch.ones(len(schema.counts)))
     # The caller's own random state is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         dim = config.model.dim + kind.extra_entries(options, config.model.dim)
-        embedding = FeatureEmbedding(layout, dim, config.model.embedding_scale)
+        embedding = make_table(layout, dim, config.model.embedding_scale)
         base = kind(FeatureLayout.of(layout, dim), options)
         if base.tasks > len(schema.labels):
             raise InputError(
@@ -67,7 +76,7 @@ def build_model(
         return model
 
 
-def _check_memory(config: ExperimentConfig, layout: TableLayout) -> None:
+def _check_memory(config: ExperimentConfig, layout: TableLayout, parts: int) -> None:
     """Add the sizes up before a number is made: a config may ask for anything.
 
     Raises:
@@ -78,7 +87,7 @@ def _check_memory(config: ExperimentConfig, layout: TableLayout) -> None:
     dim = config.model.dim + kind.extra_entries(options, config.model.dim)
     with torch.device("meta"):
         base = kind(FeatureLayout.of(layout, dim), options)
-    numbers = layout.rows * dim + sum(parameter.numel() for parameter in base.parameters())
+    numbers = layout.rows * dim // parts + sum(parameter.numel() for parameter in base.parameters())
     check_fits(
         4 * numbers,
         f"model '{config.model.name}' with {layout.rows:,} embedding rows of {dim} numbers",
@@ -86,7 +95,12 @@ def _check_memory(config: ExperimentConfig, layout: TableLayout) -> None:
     )
 
 
-def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
+def model_for(
+    config: ExperimentConfig,
+    dataset: Dataset,
+    make_table: TableMaker = FeatureEmbedding,
+    parts: int = 1,
+) -> AdaF2M2:
     """`build_model` with what the model takes from the data: the state counts' moments over the
     training rows, what a rival learns before the first step, and simulated histories.
 
@@ -99,6 +113,8 @@ def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
         dataset.layout,
         dataset.default_counts,
         log_count_moments(dataset),
+        make_table,
+        parts,
     )
     if isinstance(model, Rival):
         model.prepare(dataset)
@@ -109,8 +125,7 @@ def model_for(config: ExperimentConfig, dataset: Dataset) -> AdaF2M2:
 
 def log_count_moments(dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation [count] of log(1 + count) over the training rows."""
-    train = torch.log1p(dataset.counts.index_select(0, dataset.splits["train"]))
-    return train.mean(0).cpu(), train.std(0, correction=0).cpu()
+    return dataset.log_count_moments()
 
 
 def _count_positions(

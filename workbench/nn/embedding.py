@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.nn.lookup import PADDING_ROW, Lists, Lookup, by_hand
 from workbench.schema import TableLayout
 
-PADDING_ROW = 0
+__all__ = ["PADDING_ROW", "FeatureEmbedding"]
 
 
 class FeatureEmbedding(nn.Module):
@@ -25,6 +26,8 @@ class FeatureEmbedding(nn.Module):
 
     Attributes:
         weight: float [layout.rows, dim].
+        sparse: whether the gradient of `weight` holds only the rows of the batch; False unless set
+            (see `workbench.training.optimizers`).
     """
 
     single_columns: Tensor
@@ -35,10 +38,15 @@ class FeatureEmbedding(nn.Module):
         self.scale = scale
         self.layout = layout
         self.dim = dim
+        self.sparse = False
         self.weight = nn.Parameter(torch.empty(layout.rows, dim))
         lists = {i for i, slot in enumerate(layout.slots) if slot.kind in ("multi", "sequence")}
         singles = [slot.start for i, slot in enumerate(layout.slots) if i not in lists]
         self._pieces = _pieces(len(layout.slots), lists)
+        # Lists that read other features' rows keep gradients of their own, which are then added up
+        # as they always were.
+        own_rows = all(slot.offset == slot.mask_row for slot in layout.slots)
+        self._together = Lists.of(layout.slots) if own_rows else None
         self.register_buffer("single_columns", torch.tensor(singles), persistent=False)
         self.register_buffer(
             "mask_rows", torch.tensor([slot.mask_row for slot in layout.slots]), persistent=False
@@ -73,20 +81,25 @@ class FeatureEmbedding(nn.Module):
     def with_masks(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors [batch, feature, dim] and mask vectors [feature, dim] of one shared lookup.
 
-        One lookup means one dense gradient of the table for both, which is what the backward pass
-        of a small batch mostly costs.
+        One lookup means one gradient of the table for both, which is what the backward pass of a
+        small batch mostly costs.
         """
+        if self._together is not None and by_hand(self.weight):
+            vectors, masks = Lookup.apply(  # type: ignore[no-untyped-call]
+                self.weight, rows, self.mask_rows, self._together, self.sparse
+            )
+            return vectors, masks
         batch = rows.shape[0]
         columns = rows.index_select(1, self.single_columns)  # [batch, single]
         index = torch.cat((columns.reshape(-1), self.mask_rows.to(rows.dtype)))
-        looked_up = F.embedding(index, self.weight)
+        looked_up = F.embedding(index, self.weight, sparse=self.sparse)
         masks = looked_up[batch * columns.shape[1] :]
         singles = looked_up[: batch * columns.shape[1]].view(batch, columns.shape[1], self.dim)
         return self._in_schema_order(singles, rows), masks
 
     def mask_vectors(self) -> Tensor:
         """`[MASK]_i` of every feature: float [feature, dim]."""
-        return F.embedding(self.mask_rows, self.weight)
+        return F.embedding(self.mask_rows, self.weight, sparse=self.sparse)
 
     def _in_schema_order(self, singles: Tensor, rows: Tensor) -> Tensor:
         parts = []
@@ -100,7 +113,9 @@ class FeatureEmbedding(nn.Module):
     def _pooled(self, position: int, rows: Tensor) -> Tensor:
         slot = self.layout.slots[position]
         values = rows[:, slot.start : slot.stop]
-        return F.embedding_bag(values, self.weight, mode="mean", padding_idx=PADDING_ROW)
+        return F.embedding_bag(
+            values, self.weight, mode="mean", padding_idx=PADDING_ROW, sparse=self.sparse
+        )
 
 
 def _pieces(features: int, lists: set[int]) -> list[tuple[int, int, int]]:

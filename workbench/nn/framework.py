@@ -213,6 +213,8 @@ def task_loss(logit: Tensor, labels: Tensor) -> Tensor:
             `task` labels.
         labels: float [batch, label].
     """
+    if logit.dtype is torch.bfloat16:  # its entropy would be a bfloat16, too
+        logit = logit.float()
     if logit.dim() == 1:
         return F.binary_cross_entropy_with_logits(logit, labels[:, 0])
     return F.binary_cross_entropy_with_logits(logit, labels[:, : logit.shape[1]])

@@ -31,8 +31,20 @@ class EmbeddingDropout(Rival):
         super().__init__(embedding, base, config, schema)
         self.rate = config.rival.embedding_dropout.rate
 
+    def kept(
+        self,
+        batch: int,
+        features: int,
+        device: torch.device,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw which vectors stay: float [batch, feature, 1], 0 for a dropped one and
+        1 / (1 - rate) elsewhere.
+        """
+        draws = torch.rand(batch, features, 1, device=device, generator=generator)
+        return (draws >= self.rate) / (1 - self.rate)
+
     def training_vectors(self, vectors: Tensor, generator: torch.Generator | None) -> Tensor:
         """[batch, feature, dim], in which each vector is zero or divided by 1 - rate."""
         batch, features, _ = vectors.shape
-        draws = torch.rand(batch, features, 1, device=vectors.device, generator=generator)
-        return vectors * ((draws >= self.rate) / (1 - self.rate))
+        return vectors * self.kept(batch, features, vectors.device, generator)

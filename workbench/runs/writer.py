@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 STOP_FILE = "STOP"
 CHECKPOINT_FILE = "checkpoint.safetensors"
+SPLIT_FILE = "checkpoint.json"
+"""Names the parts of a checkpoint that several processes wrote; see `split_checkpoint`."""
 LINE_LIMIT = 1 << 20
 """Bytes of the longest line of the log."""
 
@@ -189,24 +191,29 @@ class RunWriter:
         from workbench.runs.tensors import write_tensors
 
         write_tensors(self.path / CHECKPOINT_FILE, tensors, json.dumps(dict(meta)))
+        self._drop_split_checkpoint()
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What `save_checkpoint` kept, or None where there is no checkpoint.
+        """What `save_checkpoint` kept, or several processes in parts; None for no checkpoint.
 
         Raises:
             InputError: the file is damaged or links to elsewhere.
         """
-        from workbench.runs.tensors import read_tensors
+        return read_checkpoint(self.path)
 
-        if not os.path.lexists(self.path / CHECKPOINT_FILE):
-            return None
-        tensors, meta = read_tensors(inside(self.path, CHECKPOINT_FILE), self.name)
-        return tensors, parse_object(meta or "", f"{self.name}/{CHECKPOINT_FILE}")
+    def _drop_split_checkpoint(self) -> None:
+        if os.path.lexists(self.path / SPLIT_FILE):
+            from workbench.runs.split_checkpoint import drop_split
 
-    def truncate_metrics(self, after_epoch: int) -> None:
-        """Drop the log's records of epochs later than `after_epoch`, and a line that was cut off.
+            drop_split(self.path)
 
-        A run that goes on from a checkpoint does those epochs again.
+    def truncate_metrics(self, after_epoch: int, after_step: int = 0) -> None:
+        """Drop the log's records of what a run that goes on from a checkpoint does again, and a
+        line that was cut off.
+
+        Args:
+            after_epoch: epochs that are finished; records of later ones go.
+            after_step: steps of the next epoch that are finished; their records stay.
         """
         path = self.path / "metrics.jsonl"
         if not os.path.lexists(path):
@@ -221,10 +228,12 @@ class RunWriter:
             for number, line in enumerate(old, 1):
                 if not line.endswith("\n"):
                     break
-                epoch = parse_object(line, f"{place}:{number}").get("epoch", 0)
-                if not isinstance(epoch, int):
-                    raise InputError(f"{place}:{number}: epoch = {epoch!r}: must be a number")
-                if epoch <= after_epoch:
+                record = parse_object(line, f"{place}:{number}")
+                epoch, step = record.get("epoch", 0), record.get("step", 0)
+                for name, value in (("epoch", epoch), ("step", step)):
+                    if not isinstance(value, int):
+                        raise InputError(f"{place}:{number}: {name} = {value!r}: must be a number")
+                if epoch <= after_epoch or (epoch == after_epoch + 1 and 0 < step <= after_step):
                     new.write(line)
 
     def save_config(self, config: ExperimentConfig) -> None:
@@ -267,6 +276,37 @@ class RunWriter:
         """The run is complete: say so, and drop the checkpoint, which nobody needs any more."""
         self.status("finished")
         (self.path / CHECKPOINT_FILE).unlink(missing_ok=True)
+        self._drop_split_checkpoint()
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The latest checkpoint in a run's folder, tensors whole, or None where there is none.
+
+    Raises:
+        InputError: a file is damaged or links to elsewhere.
+    """
+    one = read_one_file(path)
+    if os.path.lexists(path / SPLIT_FILE):
+        from workbench.runs.split_checkpoint import later_split
+
+        split = later_split(path, one[1] if one else None)
+        if split is not None:
+            return split.read_whole(), split.facts
+    return one
+
+
+def read_one_file(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The checkpoint that one process wrote to a run's folder, or None.
+
+    Raises:
+        InputError: the file is damaged or links to elsewhere.
+    """
+    from workbench.runs.tensors import read_tensors
+
+    if not os.path.lexists(path / CHECKPOINT_FILE):
+        return None
+    tensors, meta = read_tensors(inside(path, CHECKPOINT_FILE), path.name)
+    return tensors, parse_object(meta or "", f"{path.name}/{CHECKPOINT_FILE}")
 
 
 def _drop_cut_line(path: Path) -> None:

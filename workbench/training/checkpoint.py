@@ -1,4 +1,8 @@
-"""A trainer's state as plain tensors and JSON: nothing is pickled, and it resumes to the bit."""
+"""A trainer's state as plain tensors and JSON: nothing is pickled, and it resumes to the bit.
+
+Within an epoch, too, at the moments when its losses are read: what is left of the epoch is drawn
+again from the state in which it began.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ Tensors = dict[str, Tensor]
 
 
 def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
-    """Everything the next epoch depends on.
+    """Everything the next epoch depends on, or the rest of the running one.
 
     Returns:
         tensors: weights, best weights, Adam's moments and the random generators' states.
@@ -27,7 +31,8 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
         tensors |= {f"{prefix}/{name}": value for name, value in state.items()}
     for index, moments in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"adam/{index}/{name}": value for name, value in moments.items()}
-    tensors["random/shuffle"] = trainer.shuffle.get_state()
+    began = trainer.epoch_began
+    tensors["random/shuffle"] = trainer.shuffle.get_state() if began is None else began
     tensors["random/masks"] = trainer.masks.get_state()
     tensors["random/cpu"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
@@ -39,9 +44,11 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
         "best_scores": [
             None if math.isnan(value) else value for value in trainer.best_scores or ()
         ],
-        "train_seconds": trainer.train_seconds,
+        "train_seconds": trainer.seconds_so_far,
         "train_samples": trainer.train_samples,
     }
+    if began is not None:
+        facts |= {"step": trainer.step, "loss_sum": trainer.loss_sum.tolist()}
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts
 
 
@@ -71,10 +78,21 @@ def unpack(trainer: Trainer, tensors: Tensors, facts: dict[str, Any]) -> None:
         trainer.best_scores = Scores(*scores) if scores else None
         trainer.train_seconds = float(facts["train_seconds"])
         trainer.train_samples = int(facts["train_samples"])
+        if "step" in facts:
+            _go_on(trainer, int(facts["step"]), facts["loss_sum"])
     except (KeyError, IndexError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"the checkpoint does not fit this run's config: {reason}") from None
     trainer.best_weights = {name: value.to(trainer.device) for name, value in best.items()}
+
+
+def _go_on(trainer: Trainer, step: int, loss_sum: list[float]) -> None:
+    """Put the trainer behind `step` steps of an epoch."""
+    # Losses are read every `log_every` steps; elsewhere some of the sum would be missing.
+    if not 0 < step <= trainer.steps or (step % trainer.config.log_every and step < trainer.steps):
+        raise ValueError(f"step {step} of {trainer.steps} is not one at which losses are read")
+    trainer.step, trainer.epoch_began = step, trainer.shuffle.get_state()
+    trainer.loss_sum = trainer.loss_sum.new_tensor(loss_sum).view_as(trainer.loss_sum)
 
 
 def _with_prefix(tensors: Tensors, prefix: str) -> Tensors:

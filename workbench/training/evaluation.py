@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import Batch, Dataset
 from workbench.metrics import auc, log_loss, uauc
 from workbench.nn.framework import AdaF2M2, primary_logit
 
@@ -25,7 +26,7 @@ class Scores(NamedTuple):
 @torch.no_grad()
 def predict(model: AdaF2M2, dataset: Dataset, split: str, batch_size: int = 16_384) -> Tensor:
     """Logits [sample] of the first task on the serving path, in the split's order."""
-    return predict_rows(model, dataset, dataset.splits[split], batch_size)
+    return predict_batches(model, dataset.batches(split, batch_size))
 
 
 @torch.no_grad()
@@ -33,20 +34,26 @@ def predict_rows(
     model: AdaF2M2, dataset: Dataset, index: Tensor, batch_size: int | None = None
 ) -> Tensor:
     """`predict` for the samples `index` [sample]; all in one batch unless told otherwise."""
+    parts = torch.split(index, batch_size or max(1, len(index)))
+    return predict_batches(model, (dataset.batch(part) for part in parts))
+
+
+@torch.no_grad()
+def predict_batches(model: AdaF2M2, batches: Iterable[Batch]) -> Tensor:
+    """`predict` for the samples of some batches, in their order."""
     was_training = model.training
     model.eval()
     try:
-        batches = torch.split(index, batch_size or max(1, len(index)))
-        return torch.cat([primary_logit(model(dataset.batch(part))) for part in batches])
+        return torch.cat([primary_logit(model(batch)) for batch in batches])
     finally:
         model.train(was_training)
 
 
 def score(logits: Tensor, dataset: Dataset, split: str) -> Scores:
     """AUC, UAUC (weighted and macro, by user) and log loss of logits in a split's order."""
-    index = dataset.splits[split]
-    labels = dataset.labels[:, 0].index_select(0, index)
-    per_user = uauc(logits, labels, dataset.users.index_select(0, index))
+    keys = dataset.keys(split)
+    labels = keys.labels
+    per_user = uauc(logits, labels, keys.users)
     values = torch.stack(
         [
             torch.as_tensor(value, dtype=torch.float64, device=logits.device)
@@ -63,16 +70,15 @@ def score(logits: Tensor, dataset: Dataset, split: str) -> Scores:
 
 def prediction_table(dataset: Dataset, split: str, logits: Tensor) -> pd.DataFrame:
     """One row per sample: user, item, how active and popular in training, label, logit."""
-    index = dataset.splits[split]
-    users = dataset.users.index_select(0, index).long()
-    items = dataset.items.index_select(0, index).long()
+    keys = dataset.keys(split)
+    users, items = keys.users.long(), keys.items.long()
     columns = {
-        "sample": index.int(),
+        "sample": keys.samples.int(),
         "user": users.int(),
         "item": items.int(),
         "user_activity": dataset.activity().index_select(0, users).int(),
         "item_activity": dataset.popularity().index_select(0, items).int(),
-        "label": dataset.labels[:, 0].index_select(0, index).to(torch.int8),
+        "label": keys.labels.to(torch.int8),
         "logit": logits.float(),
     }
     return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})

@@ -14,12 +14,14 @@ from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
 from workbench.data.encoding import encoding_of
 from workbench.data.splits import SPLITS
+from workbench.data.stream.dataset import StreamedDataset
 from workbench.errors import InputError
 from workbench.nn.build import model_for
 from workbench.nn.framework import AdaF2M2
 from workbench.runs import Run, RunStore, RunWriter
 from workbench.runs.files import has_file
 from workbench.training import checkpoint
+from workbench.training.compiled import check_compiler
 from workbench.training.evaluation import (
     Scores,
     norm_table,
@@ -66,11 +68,16 @@ class _RunHooks(Hooks):
 
     writer: RunWriter
     started_at: float = field(default_factory=time.time)
+    kept_step: int = 0
+
+    def started(self, trainer: Trainer) -> None:
+        self.kept_step = trainer.step
 
     def step(self, trainer: Trainer, record: Record) -> None:
         self.writer.log(record | {"seconds": time.time() - self.started_at - trainer.waited})
         self._status(trainer)
         trainer.stop_requested = trainer.stop_requested or self.writer.stop_requested()
+        self._keep_within_epoch(trainer)
 
     def epoch(self, trainer: Trainer, record: Record, improved: bool) -> None:
         # Weights first: a kill before the checkpoint repeats the epoch and writes the same.
@@ -78,7 +85,17 @@ class _RunHooks(Hooks):
             self.writer.save_weights(_on_host(trainer.best_weights))
         self.writer.log(record)
         self.writer.save_checkpoint(*checkpoint.pack(trainer))
+        self.kept_step = 0
         self._status(trainer)
+
+    def _keep_within_epoch(self, trainer: Trainer) -> None:
+        every = trainer.config.checkpoint_steps
+        due = every is not None and trainer.step - self.kept_step >= every
+        stopped = every is not None and trainer.stop_requested
+        # At an epoch's end its own checkpoint follows.
+        if (due or stopped) and trainer.step < trainer.steps:
+            self.writer.save_checkpoint(*checkpoint.pack(trainer))
+            self.kept_step = trainer.step
 
     def _status(self, trainer: Trainer) -> None:
         self.writer.status("running", epoch=trainer.epoch, step=trainer.step, steps=trainer.steps)
@@ -110,12 +127,21 @@ def resolve(config: ExperimentConfig, dataset: Dataset) -> ExperimentConfig:
     """Write the data set's own choices into the config, so that the run's record is complete.
 
     Raises:
-        InputError: the config asks for an order in time that the data does not know.
+        InputError: the config asks for an order in time that the data does not know, for what
+            streamed training rows cannot give, or for a compiler that is not here.
     """
+    if config.framework.cold_states.share > 0 and isinstance(dataset, StreamedDataset):
+        raise InputError(
+            f"framework.cold_states.share = {config.framework.cold_states.share:g}: histories are "
+            f"drawn from training rows in memory, and those of {dataset.name} are streamed; "
+            "allowed: 0"
+        )
     if config.training.order == "time" and not dataset.schema.has_time:
         raise InputError(
             f"training.order = 'time': {dataset.name} has no time stamps; allowed: 'shuffled'"
         )
+    if config.training.compile:
+        check_compiler(pick_device(config.training.device))
     if config.framework.counts is not None:
         return config
     framework = config.framework.model_copy(update={"counts": dataset.default_counts})
@@ -228,7 +254,7 @@ def _fit_and_record(
         saved = writer.load_checkpoint()
         if saved is not None:
             checkpoint.unpack(trainer, *saved)
-        writer.truncate_metrics(after_epoch=trainer.epoch)
+        writer.truncate_metrics(after_epoch=trainer.epoch, after_step=trainer.step)
     trainer.fit()
     if trainer.stop_requested:
         writer.status("stopped", message="stopped on request; --resume goes on")
@@ -262,7 +288,7 @@ def _summary(config: ExperimentConfig, trainer: Trainer, test: Scores) -> dict[s
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "effective_aux_weight": config.effective_aux_weight,
         "dataset": trainer.dataset.name,
-        "rows": {split: len(trainer.dataset.splits[split]) for split in SPLITS},
+        "rows": {split: trainer.dataset.rows_in(split) for split in SPLITS},
         "device": _device_name(trainer.device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from workbench.training.evaluation import predict_rows
+from workbench.training.evaluation import predict_batches
 
 if TYPE_CHECKING:
     from workbench.training.trainer import Trainer
@@ -63,13 +63,13 @@ def explain(trainer: Trainer, key: Literal["batch_size", "eval_batch_size"]) -> 
         key: the setting that decides how much it takes.
     """
     training = key == "batch_size"
-    split = trainer.dataset.splits["train" if training else "valid"]
-    rows = min(getattr(trainer.config, key), len(split))
+    dataset = trainer.dataset
+    rows = min(getattr(trainer.config, key), dataset.rows_in("train" if training else "valid"))
     if training:
         fits = largest_that_fits(rows, trainer.try_step)
     else:
         fits = largest_that_fits(
-            rows, lambda size: predict_rows(trainer.model, trainer.dataset, split[:size])
+            rows, lambda size: predict_batches(trainer.model, [dataset.head("valid", size)])
         )
     where = "GPU memory" if trainer.device.type == "cuda" else "memory"
     what = "a step" if training else "the evaluation"

@@ -52,7 +52,7 @@ class ProgressHooks(Hooks):
         self._task = self.bar.add_task(
             "train",
             total=epochs * trainer.steps,
-            completed=trainer.epoch * trainer.steps,
+            completed=trainer.epoch * trainer.steps + trainer.step,
             epoch=trainer.epoch + 1,
             epochs=epochs,
             loss=float("nan"),

@@ -32,10 +32,10 @@ class Steering:
         return tuple(self._changes[place] for place in sorted(self._changes))
 
     def begin(self, trainer: Trainer) -> None:
-        """Before the first step: a resumed run takes up what was changed in finished epochs."""
+        """Before the first step: a resumed run takes up what was changed before it broke off."""
         self._first_rates = [float(group["lr"]) for group in trainer.optimizer.param_groups]
         for change in self.changes:
-            if change.epoch <= trainer.epoch:
+            if (change.epoch, change.step) < (trainer.epoch + 1, trainer.step):
                 self._apply(trainer, change)
 
     def before_step(self, trainer: Trainer) -> None:

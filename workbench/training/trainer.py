@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,9 +21,10 @@ from workbench.training.diagnosis import not_finite
 from workbench.training.evaluation import Scores, predict, score
 from workbench.training.hooks import Hooks, Record
 from workbench.training.memory import explain, is_out_of_memory
+from workbench.training.optimizers import optimizer_for
 from workbench.training.steering import Steering
+from workbench.training.step import Step, is_captured
 
-ADAM_EPS = 1e-8
 LOSSES = ("loss_main", "loss_aux", "loss_total")
 
 
@@ -39,6 +40,9 @@ class Trainer:
         epoch: epochs finished.
         step: steps finished in the running epoch.
         steps: steps of an epoch.
+        epoch_began: state of `shuffle` at the running epoch's start, from which its order can be
+            drawn again; None between epochs.
+        loss_sum: float64 [3] of the running epoch's steps, up to the last reading.
         best_epoch, best_scores, best_weights: by validation AUC; epochs count from 1.
         train_seconds, train_samples: of the training steps alone, validation left out.
         stop_requested: set it to end training after the running step.
@@ -54,21 +58,19 @@ class Trainer:
         self.config = config
         self.hooks = hooks or Hooks()
         self.device = dataset.device
-        # One kernel updates all parameters; the row-by-row alternatives pay off above 1M rows.
-        self.optimizer = torch.optim.Adam(
-            parameter_groups(model, config),
-            lr=config.lr,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        captured = is_captured(model, config, self.device)
+        self.optimizer = optimizer_for(model, config, capturable=captured)
         # Shuffling and masking draw from streams of their own: switching the mask off leaves the
         # order of the samples as it was, so that variants can be paired.
         self.shuffle = _generator(self.device, 2 * config.seed)
         self.masks = _generator(self.device, 2 * config.seed + 1)
         torch.manual_seed(config.seed)  # dropout
+        self._step = Step(model, self.optimizer, self.masks, config)
         self.epoch = 0
         self.step = 0
-        self.steps = -(-len(dataset.splits["train"]) // config.batch_size)
+        self.steps = dataset.steps("train", config.batch_size)
+        self.epoch_began: Tensor | None = None
+        self.loss_sum = torch.zeros(len(LOSSES), dtype=torch.float64)
         self.best_epoch = 0
         self.best_scores: Scores | None = None
         self.best_weights: dict[str, Tensor] = {}
@@ -77,6 +79,7 @@ class Trainer:
         self.stop_requested = False
         self.steering = Steering(config.changes)
         self.waited = 0.0
+        self._started = (0.0, 0.0)
         kept = min(config.log_every, self.steps)
         self._losses = torch.zeros(kept, len(LOSSES), device=self.device)
 
@@ -85,6 +88,14 @@ class Trainer:
         """Whether the epochs or the patience are used up."""
         waited = self.epoch - self.best_epoch
         return self.epoch >= self.config.epochs or waited >= self.config.patience
+
+    @property
+    def seconds_so_far(self) -> float:
+        """`train_seconds` and, within an epoch, those of the steps that it has taken."""
+        if self.epoch_began is None:
+            return self.train_seconds
+        started, waited = self._started
+        return self.train_seconds + time.perf_counter() - started - (self.waited - waited)
 
     @property
     def samples_per_second(self) -> float:
@@ -100,7 +111,7 @@ class Trainer:
         self.steering.begin(self)
         self.hooks.started(self)
         while not self.done and not self.stop_requested:
-            started, waited = time.perf_counter(), self.waited
+            self._started = started, waited = time.perf_counter(), self.waited
             losses = self._within_memory("batch_size", self._train_epoch)
             self.train_seconds += time.perf_counter() - started - (self.waited - waited)
             if self.stop_requested:
@@ -114,30 +125,27 @@ class Trainer:
         """One pass over the training rows; returns the mean losses [3] on the host."""
         self.model.train()
         self.model.epoch = self.epoch
-        total = torch.zeros(len(LOSSES), dtype=torch.float64)
-        self.step = 0
+        if self.epoch_began is None:  # else a checkpoint was taken up within the epoch
+            self.step, self.loss_sum = 0, torch.zeros_like(self.loss_sum)
+            self.epoch_began = self.shuffle.get_state()
         order = self.shuffle if self.config.order == "shuffled" else None
-        for batch in self.dataset.batches("train", self.config.batch_size, order):
+        size = self.config.batch_size
+        for batch in self.dataset.batches("train", size, order, start=self.step):
             self.steering.before_step(self)
-            loss = self.model.losses(batch, self.masks)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.total.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self._losses[self.step % self.config.log_every] = torch.stack(loss).detach()
+            self._losses[self.step % self.config.log_every] = self._step(batch)
             self.step += 1
             self.train_samples += len(batch)
             if self.step % self.config.log_every == 0 or self.step == self.steps:
-                total += self._read()
+                self._read()
             if self.stop_requested:
                 break
-        return total / max(self.step, 1)
+        self.epoch_began = None
+        return self.loss_sum / max(self.step, 1)
 
     def try_step(self, rows: int) -> None:
         """One training step on the first `rows` samples, outside the books."""
         self.optimizer.zero_grad(set_to_none=True)
-        batch = self.dataset.batch(self.dataset.splits["train"][:rows])
-        self.model.losses(batch, self.masks).total.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self._step.eager(self.dataset.head("train", rows))
         self.optimizer.zero_grad(set_to_none=True)
 
     def _within_memory(
@@ -163,21 +171,28 @@ class Trainer:
             TrainingError: one of them is not finite.
         """
         filled = (self.step - 1) % self.config.log_every + 1
-        losses = self._losses[:filled].double().cpu()  # waits for the device
+        losses = self._fetch(filled)
         bad = (~losses.isfinite().all(dim=1)).nonzero()
         if len(bad):
             step = self.step - filled + int(bad[0]) + 1
             raise TrainingError(not_finite(self.model, self.epoch + 1, step, self.config.lr))
         record: Record = {"kind": "step", "epoch": self.epoch + 1, "step": self.step}
         record |= dict(zip(LOSSES, losses.mean(0).tolist(), strict=True))
+        total = losses.sum(0)
+        self.loss_sum += total
         self.hooks.step(self, record)
-        return losses.sum(0)
+        return total
+
+    def _fetch(self, filled: int) -> Tensor:
+        """The losses [filled, 3] since the last reading; waits for the device."""
+        return self._losses[:filled].double().cpu()
+
+    def _logits(self, split: str) -> Tensor:
+        """Logits [sample] of a split, in its order."""
+        return predict(self.model, self.dataset, split, self.config.eval_batch_size)
 
     def _validate(self, losses: Tensor, seconds: float) -> None:
-        logits = self._within_memory(
-            "eval_batch_size",
-            lambda: predict(self.model, self.dataset, "valid", self.config.eval_batch_size),
-        )
+        logits = self._within_memory("eval_batch_size", lambda: self._logits("valid"))
         scores = score(logits, self.dataset, "valid")
         if not torch.tensor(scores.log_loss).isfinite():
             raise TrainingError(not_finite(self.model, self.epoch + 1, self.step, self.config.lr))
@@ -192,34 +207,6 @@ class Trainer:
         record |= {f"valid_{name}": value for name, value in scores._asdict().items()}
         record |= {"seconds": seconds, "samples_per_second": self.samples_per_second}
         self.hooks.epoch(self, record, improved)
-
-
-def parameter_groups(model: AdaF2M2, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Adam's parameter groups: embeddings, adapter and everything else; one where none differs.
-
-    A group names only what differs from the optimiser's own settings. The shadows of simulated cold
-    states are embeddings too.
-    """
-    cold = model.cold_states
-    embeddings = [*model.embedding.parameters(), *(cold.parameters() if cold else ())]
-    adapter = list(model.adapter.parameters()) if model.adapter is not None else []
-    named = {id(parameter) for parameter in (*embeddings, *adapter)}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in named]
-    eps = None if config.embedding_eps == ADAM_EPS else config.embedding_eps
-    own = (
-        (embeddings, config.embedding_lr, config.embedding_weight_decay, eps),
-        (adapter, config.adapter_lr, config.adapter_weight_decay, None),
-        (rest, None, None, None),
-    )
-    groups = []
-    for parameters, *values in own:
-        settings = zip(("lr", "weight_decay", "eps"), values, strict=True)
-        differing = {key: value for key, value in settings if value is not None}
-        if parameters:
-            groups.append({"params": parameters, **differing})
-    if all(group.keys() == {"params"} for group in groups):
-        return [{"params": list(model.parameters())}]
-    return groups
 
 
 def _generator(device: torch.device, seed: int) -> torch.Generator:

@@ -16,11 +16,13 @@ from workbench.tuning.search import Found
 def config_yaml(config: ExperimentConfig, comment: str) -> str:
     """The config as YAML: settings that differ from the defaults, and those that were searched.
 
+    Where the raw files lie is left out: ``--from`` says so on another machine as well.
+
     Args:
         config: the best trial's.
         comment: lines that stand above it.
     """
-    values = config.model_dump(mode="json", exclude_defaults=True)
+    values = config.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"folder"}})
     searched = config.model_dump(
         mode="json",
         include={

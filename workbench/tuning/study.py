@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 STARTUP_TRIALS = 8
 """Drawn at random before the sampler models what they showed."""
+WITHDRAWN = "withdrawn"
+"""Attribute of a trial that found the budget spent and never trained."""
+JOURNAL = "journal:"
+"""Begins the name of a journal file that machines share."""
 WARMUP_EPOCHS = 2
 """Epochs that no trial is pruned in."""
 
@@ -30,12 +35,14 @@ class Plan:
     """One search.
 
     Attributes:
-        study: the SQLite file.
+        study: the SQLite file; not used where there is a server.
         config: the experiment that trials start from: data, model, method, seed, epochs.
         space: what is searched.
         trials: how many, pruned and diverged ones included; those of an earlier call count.
         processes: at a time.
         seed: of the sampler; the training seed is the config's.
+        server: URL of a database that several machines share, or ``journal:FILE`` for a journal on
+            a disk that all see; "" for a study in a file of this machine.
     """
 
     study: Path
@@ -44,16 +51,23 @@ class Plan:
     trials: int
     processes: int = 1
     seed: int = 0
+    server: str = ""
 
     @property
     def name(self) -> str:
-        """Of the study in its file."""
-        return f"{self.config.model.name} {self.config.method}"
+        """Of the study in its file, or on its server, which may hold studies of other data."""
+        name = f"{self.config.model.name} {self.config.method}"
+        return f"{Path(self.config.data.source).stem} {name}" if self.server else name
 
     @property
     def url(self) -> str:
         """The database."""
-        return f"sqlite:///{self.study.absolute()}"
+        return self.server or f"sqlite:///{self.study.absolute()}"
+
+    @property
+    def place(self) -> str:
+        """The study as people may see it, without a password."""
+        return shown(self.server) if self.server else str(self.study)
 
     def identity(self) -> dict[str, Any]:
         """What all trials of a study must share, as JSON values."""
@@ -79,11 +93,27 @@ def need_optuna() -> Any:
     return optuna
 
 
+def is_server(study: str) -> bool:
+    """Whether a study's name is that of a storage that machines share, not of a file."""
+    return "://" in study or study.startswith(JOURNAL)
+
+
+def shown(url: str) -> str:
+    """A URL without its password."""
+    return re.sub(r"(://[^/@]*?):[^/]*@", r"\1:***@", url)
+
+
 def open_storage(url: str) -> Any:
     """The study's database; several processes write to it, so they wait for each other."""
-    from optuna.storages import RDBStorage
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
 
-    return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
+    if url.startswith(JOURNAL):
+        return JournalStorage(JournalFileBackend(url.removeprefix(JOURNAL)))
+    if url.startswith("sqlite:"):
+        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
+    # A connection that a server has closed meanwhile is opened again.
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
 
 
 def pruner() -> Any:
@@ -110,20 +140,45 @@ def open_study(optuna: Any, plan: Plan) -> Study:
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy's errors share no base that is worth an import
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--study {plan.study}: not a study that can be used ({reason})") from None
+        reason = shown(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        raise InputError(f"--study {plan.place}: not a study that can be used ({reason})") from None
     known = study.user_attrs.get("identity")
     if known is None:
         study.set_user_attr("identity", wanted)
+        if plan.server:
+            return study  # where machines start at once, whoever gets trial 0 takes the guess
         guess = first_guess(plan.space, plan.config.method, plan.config.model_dump(mode="json"))
         study.enqueue_trial(guess)
-    elif known != wanted:
+    elif not same_search(known, plan):
         what = ", ".join(_differences(json.loads(known), plan.identity()))
         raise InputError(
-            f"--study {plan.study}: was started with other settings ({what}); "
-            "name another file or give the same settings"
+            f"--study {plan.place}: was started with other settings ({what}); "
+            "name another study or give the same settings"
         )
     return study
+
+
+def same_search(known: str, plan: Plan) -> bool:
+    """Whether a study's identity is the plan's; settings that came later have their defaults."""
+    try:
+        values = json.loads(known)
+        config = ExperimentConfig.parse(values["config"])
+        space = Space.parse(values["space"])
+        return replace(plan, config=_without_place(config), space=space, seed=values["seed"]) == (
+            replace(plan, config=_without_place(plan.config))
+        )
+    except (InputError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _without_place(config: ExperimentConfig) -> ExperimentConfig:
+    """The config without where its data lies and where it is computed."""
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"folder": None}),
+            "training": config.training.model_copy(update={"device": "auto"}),
+        }
+    )
 
 
 def requeue_lost(optuna: Any, study: Study) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.data.raw import Array
 from workbench.data.splits import SPLITS
 from workbench.data.tables.base import Base
 from workbench.data.tables.column_store import Encoded
-from workbench.data.tables.disk import DiskArray, TensorFile
+from workbench.data.tables.disk import DiskArray, SampleSink, TensorFile, TensorSink
 from workbench.data.tables.moments import RecentItems
 from workbench.data.tables.schema_file import TableSchema
 from workbench.data.tables.state_counts import CountStream
@@ -105,20 +106,23 @@ class Assembler:
         width = sum(slot.stop - slot.start for slot in layout.slots) + 2 * len(schema.counts) + 16
         self.chunk = max(_SMALLEST_CHUNK, _CHUNK_BYTES // (4 * width * each))
 
-    def write(self, path: Path, empty: int) -> Tally:
-        """Write the file.
+    def tensor_file(self, path: Path, empty: int) -> TensorSink:
+        """A file with room for the data set.
 
         Args:
             path: of the tensors.
             empty: places of `negatives` without an item.
+        """
+        drawn = self.negatives.width if self.negatives is not None else 0
+        samples = self.base.rows * (1 + drawn) - empty
+        return TensorSink(TensorFile(path, self._shapes(samples, self._samples_per_part())))
+
+    def write(self, sink: SampleSink) -> Tally:
+        """Write the data set.
 
         Raises:
             InputError: a split in which the label has one class.
         """
-        drawn = self.negatives.width if self.negatives is not None else 0
-        samples = self.base.rows * (1 + drawn) - empty
-        per_part = self._samples_per_part()
-        tensors = TensorFile(path, self._shapes(samples, per_part))
         tally = Tally(
             np.zeros((3, self.encoded.users.count), np.int64),
             np.zeros((3, self.encoded.users.count), np.int64),
@@ -128,12 +132,12 @@ class Assembler:
         try:
             for side, name in ((Side.USER, "user_rows"), (Side.ITEM, "item_rows")):
                 for rows in self._side_rows(side):
-                    tensors.add(name, rows)
-            self._write_samples(tensors, tally)
-            tensors.close()
+                    sink.entities(name, rows)
+            self._write_samples(sink, tally)
+            self._check_classes(tally)
+            sink.close()
         finally:
-            tensors.abandon()
-        self._check_classes(tally)
+            sink.abandon()
         return tally
 
     def _shapes(self, samples: int, per_part: list[int]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -177,30 +181,28 @@ class Assembler:
             ]
             yield np.concatenate(parts, axis=1) if parts else np.zeros((stop - start, 0), np.int32)
 
-    def _write_samples(self, tensors: TensorFile, tally: Tally) -> None:
+    def _write_samples(self, sink: SampleSink, tally: Tally) -> None:
         counts = CountStream(self.table, self.schema, self.base, self.encoded)
         histories = {
             feature.name: RecentItems(self.encoded.users.count, self.schema[feature.name].width)
             for feature in self.table.features_of("history")
         }
         slots = [slot for slot in self.layout.slots if slot.side is Side.CONTEXT]
-        written = 0
         for start in range(0, self.base.rows, self.chunk):
             samples = self._samples(start)
-            count = len(samples.rows)
             columns = [
                 _table_rows(slot, self._context(slot, start, samples, histories)) for slot in slots
             ]
-            empty = np.zeros((count, 0), np.int32)
-            tensors.add("context_rows", np.concatenate(columns, axis=1) if columns else empty)
-            tensors.add("users", samples.users)
-            tensors.add("items", samples.items)
-            tensors.add("labels", samples.labels)
-            tensors.add("counts", counts.next(start, samples))
-            for part, name in enumerate(SPLITS):
-                tensors.add(f"split.{name}", written + np.flatnonzero(samples.parts == part))
+            empty = np.zeros((len(samples.rows), 0), np.int32)
+            found: dict[str, Array] = {
+                "context_rows": np.concatenate(columns, axis=1) if columns else empty,
+                "users": samples.users,
+                "items": samples.items,
+                "labels": samples.labels,
+                "counts": counts.next(start, samples),
+            }
+            sink.samples(found, samples.parts)
             tally.add(samples)
-            written += count
 
     def _samples(self, start: int) -> Samples:
         stop = min(start + self.chunk, self.base.rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from workbench.data.raw import Array
+from workbench.data.splits import SPLITS
 
 
 class DiskArray:
@@ -55,6 +56,22 @@ class DiskArray:
         """All rows, `rows` at a time: (first row, slice)."""
         for start in range(0, len(self), rows):
             yield start, self.read(start, start + rows)
+
+
+class SampleSink(Protocol):
+    """Where a data set is written to in pieces: entities first, then samples."""
+
+    def entities(self, name: str, rows: Array) -> None:
+        """The next rows of ``user_rows`` or ``item_rows``."""
+
+    def samples(self, columns: Mapping[str, Array], parts: Array) -> None:
+        """The next samples: users, items, context_rows, labels and counts, and the part of each."""
+
+    def close(self) -> None:
+        """All has come."""
+
+    def abandon(self) -> None:
+        """Let go of the files; does nothing after `close`."""
 
 
 _SAFETENSORS = {"int64": "I64", "int32": "I32", "float32": "F32", "uint8": "U8"}
@@ -114,3 +131,35 @@ class TensorFile:
     def abandon(self) -> None:
         """Close without a check, after an error."""
         self._file.close()
+
+
+class TensorSink:
+    """Writes a data set that is trained from memory: a `TensorFile` with the splits beside it.
+
+    Args:
+        file: with the columns of the data set and ``split.train``, ``split.valid``, ``split.test``.
+    """
+
+    def __init__(self, file: TensorFile) -> None:
+        self.file = file
+        self._written = 0
+
+    def entities(self, name: str, rows: Array) -> None:
+        """The next rows of ``user_rows`` or ``item_rows``."""
+        self.file.add(name, rows)
+
+    def samples(self, columns: Mapping[str, Array], parts: Array) -> None:
+        """The next samples and the part of each."""
+        for name, rows in columns.items():
+            self.file.add(name, rows)
+        for part, name in enumerate(SPLITS):
+            self.file.add(f"split.{name}", self._written + np.flatnonzero(parts == part))
+        self._written += len(parts)
+
+    def close(self) -> None:
+        """Finish; every announced row must have come."""
+        self.file.close()
+
+    def abandon(self) -> None:
+        """Close without a check, after an error."""
+        self.file.abandon()

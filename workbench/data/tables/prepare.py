@@ -8,16 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from workbench.data.store import (
-    DESCRIPTION,
-    FORMAT,
-    LARGEST_DESCRIPTION,
-    TENSORS,
-    replacing,
-)
+from workbench.data.prepared_folder import DESCRIPTION, TENSORS, replacing
+from workbench.data.store import FORMAT, LARGEST_DESCRIPTION
+from workbench.data.stream.writer import StreamWriter
 from workbench.data.tables.assemble import Assembler
 from workbench.data.tables.base import base_of
 from workbench.data.tables.column_store import ColumnStore
+from workbench.data.tables.disk import SampleSink
 from workbench.data.tables.encode_columns import ColumnEncoder
 from workbench.data.tables.facts import table_card
 from workbench.data.tables.negatives import draw_negatives
@@ -32,7 +29,9 @@ from workbench.schema import Schema, plan_table
 _COMMENTED = re.compile(r"^\s*(?:-\s*)?(\{.*\}|[a-z_]+:\s.*?)\s+#\s(.*)$")
 
 
-def prepare_tables(path: Path, out: Path, *, drop_bad_rows: bool = False) -> dict[str, Any]:
+def prepare_tables(
+    path: Path, out: Path, *, drop_bad_rows: bool = False, stream: bool = False
+) -> dict[str, Any]:
     """Check the tables of a schema and write the data set.
 
     Memory follows the number of distinct values, users and items, and the size of a chunk, not the
@@ -43,6 +42,7 @@ def prepare_tables(path: Path, out: Path, *, drop_bad_rows: bool = False) -> dic
         path: ``schema.yaml``, or its folder.
         out: new, empty, or an earlier prepared data set, which is replaced.
         drop_bad_rows: as ``bad_rows: drop`` in the schema.
+        stream: write rows that are streamed while a model trains, see `workbench.data.stream`.
 
     Returns:
         The data card.
@@ -58,12 +58,14 @@ def prepare_tables(path: Path, out: Path, *, drop_bad_rows: bool = False) -> dic
     with replacing(out) as building:
         work = building / "work"
         work.mkdir()
-        card = _build(table, path, building, work)
+        card = _build(table, path, building, work, stream=stream)
         shutil.rmtree(work)
     return card
 
 
-def _build(table: TableSchema, path: Path, building: Path, work: Path) -> dict[str, Any]:
+def _build(
+    table: TableSchema, path: Path, building: Path, work: Path, *, stream: bool
+) -> dict[str, Any]:
     staged = stage(table, path.parent, work, path.name)
     if table.time is not None:
         sort_by_time(staged)
@@ -79,7 +81,15 @@ def _build(table: TableSchema, path: Path, building: Path, work: Path) -> dict[s
     if table.negatives is not None:
         negatives, empty = draw_negatives(base, encoded.users, encoded.items, table.negatives, work)
     assembler = Assembler(table, schema, layout, base, encoded, negatives)
-    tally = assembler.write(building / TENSORS, empty)
+    if stream:
+        # What is counted as an impression: see `workbench.data.encoding.counts_positives`.
+        only = table.negatives is not None and table.split.by == "random"
+        sink: SampleSink = StreamWriter(
+            building, building / TENSORS, schema, layout, positives_only=only
+        )
+    else:
+        sink = assembler.tensor_file(building / TENSORS, empty)
+    tally = assembler.write(sink)
     guesses = comments_of(path)
     card = table_card(table, schema, staged, base, encoded, tally, empty, guesses)
     _describe(building / DESCRIPTION, table, schema, store, card)
