@@ -82,7 +82,8 @@ def brief(picked: Picked) -> int:
     for entry in entries[:ROWS_SHOWN]:
         values = row(entry, picked)
         lines.append(_line([_written(values[name], how) for name, how in BRIEF.items()]))
-    st.markdown("\n".join(lines))
+    with st.container(key="brief-runs"):  # page.css lets it scroll sideways on a narrow screen
+        st.markdown("\n".join(lines))
     return max(0, len(entries) - ROWS_SHOWN)
 
 

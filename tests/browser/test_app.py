@@ -34,7 +34,8 @@ LINK = "?base=mask-s1&runs=full-s1&seeds=no&activity=3&activity=100&metric=uauc&
     [
         # Panels; and in each at least: points of bins, runs times deciles, buckets.
         ("adapter-weights", FEATURES, 8),
-        ("id-norms", VARIANTS + 1, 8),
+        # And head over tail, and the scatter of single users.
+        ("id-norms", VARIANTS + 2, 8),
         ("auc-by-bucket", VARIANTS - 1, 6),
     ],
 )

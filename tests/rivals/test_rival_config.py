@@ -31,8 +31,11 @@ def test_without_a_rival_the_fingerprint_knows_nothing_of_the_section(with_seed:
     config = parse(training={"seed": 3})
     values = config.model_dump(mode="json")
     del values["rival"]
-    del values["data"]["folder"]
-    for key in ("device", "log_every", *(() if with_seed else ("seed",))):
+    # Nor of where and how it is computed.
+    for key in ("folder", "held_out"):
+        del values["data"][key]
+    computing = ("device", "log_every", "checkpoint_steps", "table_sharding", "capture")
+    for key in (*computing, *(() if with_seed else ("seed",))):
         del values["training"][key]
     # Nor of switches that came later and are off.
     for section, keys in _LATER_SWITCHES.items():

@@ -246,3 +246,16 @@ def test_stop_request_reaches_the_writer_and_is_cleared_by_resume(runs: RunStore
         assert writer.stop_requested()
     with runs.resume("run") as writer:
         assert not writer.stop_requested()
+
+
+def test_a_folder_that_was_never_locked_goes_once_it_is_old(runs: RunStore) -> None:
+    runs.root.mkdir()
+    fresh, old = (runs.root / f"{store.UNLOCKED}{name}" for name in ("fresh", "old"))
+    for folder in (fresh, old):
+        folder.mkdir()
+    before = time.time() - 2 * store.UNLOCKED_SECONDS
+    os.utime(old, (before, before))
+    runs.create(ExperimentConfig()).close()
+    assert fresh.exists()  # its writer may be about to lock it
+    assert not old.exists()
+    assert len(runs.list()) == 1

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from workbench.runs.writer import STOP_FILE, RunWriter
 TRASH = ".trash"
 BUILDING = ".new-"
 """What a folder is called until it is complete; a reader never sees one."""
+UNLOCKED = ".make-"
+"""And until its writer has locked it: under the other name it could be swept away."""
+UNLOCKED_SECONDS = 60.0
+"""After so long its writer was killed within the moment that locking takes."""
 
 _TRASH_NAME = re.compile(r"(?P<run>.+)-\d{8}-\d{6}(-\d+)?")
 
@@ -84,10 +89,13 @@ class RunStore:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._sweep()
-            building = Path(tempfile.mkdtemp(prefix=BUILDING, dir=self.root))
+            building = Path(tempfile.mkdtemp(prefix=UNLOCKED, dir=self.root))
             # mkdtemp makes it private; a run may be read by whoever may read the store.
             building.chmod(self.root.stat().st_mode & 0o777 | 0o700)
             lock = RunLock(building, wanted)
+            building = building.rename(
+                building.with_name(BUILDING + building.name.removeprefix(UNLOCKED))
+            )
             write_text(building / "config.json", config.to_json())
             writer = RunWriter(building, config, lock)
             writer.status("running")
@@ -181,6 +189,10 @@ class RunStore:
 
     def _sweep(self) -> None:
         """Remove half-made folders whose writers were killed; one that is alive holds its lock."""
+        for path in self.root.glob(f"{UNLOCKED}*"):
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > UNLOCKED_SECONDS:
+                    shutil.rmtree(path)
         for path in self.root.glob(f"{BUILDING}*"):
             if path.is_symlink() or not (path / LOCK_FILE).exists():
                 continue  # made this very moment, or not ours
