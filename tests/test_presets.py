@@ -10,8 +10,18 @@ import pytest
 from workbench.config import ExperimentConfig
 from workbench.errors import InputError
 from workbench.models import MODELS
-from workbench.presets import METHODS, deviations, find_preset, merged, method_settings
-from workbench.tuned_settings import TUNED
+from workbench.presets import (
+    METHODS,
+    TUNED_FOLDER,
+    deviations,
+    find_preset,
+    merged,
+    method_settings,
+    tuned_methods,
+)
+
+SOURCES = ("movielens-1m", "kuairand-pure", "planted")
+TUNED = [(source, *found) for source in SOURCES for found in sorted(tuned_methods(source))]
 
 
 def test_the_paper_preset_has_the_papers_settings() -> None:
@@ -40,13 +50,36 @@ def test_every_deviation_is_explained() -> None:
 
 
 def test_what_was_tuned_is_usable_and_had_equal_budgets() -> None:
-    for (source, model, method), found in TUNED.items():
+    assert TUNED
+    for source, model, method in TUNED:
         assert model in MODELS
         config = ExperimentConfig.parse(
             merged({"model": {"name": model}}, find_preset("tuned", source, model, method).settings)
         )
         assert config.method == method
-        assert TUNED[source, model, "base"].trials == found.trials
+        found = find_preset("tuned", source, model, method)
+        assert find_preset("tuned", source, model, "base").trials == found.trials > 0
+
+
+def test_what_was_tuned_is_the_best_trial_of_a_recorded_search() -> None:
+    for source, model, method in TUNED:
+        stem = TUNED_FOLDER / f"{source}-{model}-{method}"
+        report = json.loads(stem.with_suffix(".json").read_text())
+        best = max(report["history"], key=lambda trial: trial["valid_auc"] or 0.0)
+        assert len(report["history"]) == report["trials"]
+        assert (best["trial"], best["params"]) == (report["best_trial"], report["params"])
+        settings = find_preset("tuned", source, model, method).settings
+        assert settings["training"]["lr"] == best["params"]["lr"]
+        assert settings["model"]["dim"] == best["params"]["dim"]
+        assert "folder" not in stem.with_suffix(".yaml").read_text()
+
+
+def test_parts_of_the_framework_come_out_of_the_tuned_whole() -> None:
+    source, model, _ = next(found for found in TUNED if found[2] == "full")
+    whole = find_preset("tuned", source, model, "full")
+    part = find_preset("tuned", source, model, "adapter")
+    assert part.trials == whole.trials
+    assert part.settings["framework"] == whole.settings["framework"] | {"variant": "adapter"}
 
 
 def test_an_unknown_name_is_refused_with_what_is_allowed() -> None:

@@ -12,6 +12,8 @@ import pytest
 import workbench
 from workbench.cli import build_parser
 from workbench.insight.cells import markdown
+from workbench.reproduce.markdown import table_markdown
+from workbench.reproduce.tables import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,18 @@ def test_the_tables_are_the_committed_results(readme: str, project_root: Path) -
     for name, table in tables:
         cells = json.loads((project_root / name).read_text(encoding="utf-8"))["cells"]
         assert table == markdown(cells)
+
+
+def test_tables_of_the_paper_are_the_committed_ones(readme: str, project_root: Path) -> None:
+    tables = re.findall(r"<!-- lines: (\S+) -->\n(.*?)<!-- end of lines -->", readme, re.DOTALL)
+    assert tables
+    for name, shown in tables:
+        lines = (project_root / name).read_text(encoding="utf-8").splitlines()
+        assert shown.splitlines() == [line for line in lines if line.startswith("|")]
+        made_of = (project_root / name).with_suffix(".json").read_text(encoding="utf-8")
+        content = json.loads(made_of)
+        table = TABLES[(project_root / name).stem]
+        assert table_markdown(table, content["cells"], content["missing"]).splitlines() == lines
 
 
 def test_every_command_of_the_readme_parses(readme: str) -> None:

@@ -16,12 +16,13 @@ import yaml
 
 from workbench.config import ExperimentConfig, RivalConfig, Variant
 from workbench.errors import InputError
-from workbench.tuned_settings import TUNED
 
 Settings = dict[str, dict[str, Any]]
 """Section of the config -> key -> value."""
 
 NAMES: Final = ("paper", "tuned")
+TUNED_FOLDER: Final = Path(__file__).parent / "tuned"
+"""What `workbench tune` found: ``<data>-<model>-<method>.yaml``, and the search as ``.json``."""
 RIVAL_NAMES: Final = tuple(
     name for name in get_args(RivalConfig.model_fields["name"].annotation) if name != "none"
 )
@@ -127,7 +128,8 @@ def find_preset(name: str, source: str, model: str, method: str) -> Preset:
     """Settings of a preset for a model and a method on a data set.
 
     Args:
-        name: "paper", "tuned", or a folder that `workbench tune` wrote its results to.
+        name: "paper", "tuned", or a folder that `workbench tune` wrote its results to. Where
+            "tuned" has no search for mask or adapter alone, it takes them out of the tuned whole.
         source: of the data, as in `DataConfig.source`; a search holds for the data it was made on.
         model: as in `ModelConfig.name`.
         method: of `METHODS`.
@@ -139,16 +141,21 @@ def find_preset(name: str, source: str, model: str, method: str) -> Preset:
     if name == "paper":
         return Preset(name, merged(_PAPER, chosen), 0)
     if name == "tuned":
-        found = TUNED.get((source, model, method))
-        if found is None:
-            known = ", ".join(sorted(f"{m} {v}" for s, m, v in TUNED if s == source)) or "nothing"
+        known = tuned_methods(source)
+        # Parts of the framework are taken out of the whole, as an ablation does.
+        whole = "full" if method in ("mask", "adapter") else method
+        if (model, method) not in known and (model, whole) not in known:
+            there = ", ".join(f"{m} {v}" for m, v in sorted(known)) or "nothing"
             raise InputError(
-                f"preset 'tuned' has no {model} {method} on {source} (there: {known}); search with "
+                f"preset 'tuned' has no {model} {method} on {source} (there: {there}); search with "
                 "`workbench tune` and name the folder of its results instead"
             )
-        return Preset(name, merged(_PAPER, dict(found.settings), chosen), found.trials)
+        searched = method if (model, method) in known else whole
+        found = _searched(TUNED_FOLDER, source, model, searched)
+        return Preset(name, merged(found.settings, chosen), found.trials)
     if Path(name).is_dir():
-        return _searched(Path(name), source, model, method, chosen)
+        found = _searched(Path(name), source, model, method)
+        return Preset(str(Path(name)), merged(found.settings, chosen), found.trials)
     raise InputError(
         f"preset '{name}': must be {', '.join(NAMES)} or the folder of results of `workbench tune`"
     )
@@ -191,7 +198,15 @@ def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _searched(folder: Path, source: str, model: str, method: str, chosen: Settings) -> Preset:
+def tuned_methods(source: str) -> set[tuple[str, str]]:
+    """Model and method of every search behind the preset "tuned" on a data set."""
+    stem = f"{Path(source).stem}-"
+    names = [path.stem for path in TUNED_FOLDER.glob(f"{stem}*.json")]
+    parts = [name.removeprefix(stem).rpartition("-") for name in names]
+    return {(model, method) for model, _, method in parts}
+
+
+def _searched(folder: Path, source: str, model: str, method: str) -> Preset:
     stem = result_stem(source, model, method)
     place = folder / f"{stem}.yaml"
     try:
@@ -212,7 +227,7 @@ def _searched(folder: Path, source: str, model: str, method: str, chosen: Settin
     settings = {section: dict(values.get(section) or {}) for section in _SECTIONS}
     settings["training"].pop("seed", None)
     settings["training"].pop("device", None)
-    return Preset(str(folder), merged(_PAPER, settings, chosen), trials)
+    return Preset(str(folder), merged(_PAPER, settings), trials)
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from components.catalogue import PROJECT
 from workbench.errors import InputError
+from workbench.presets import TUNED_FOLDER
 
 RESULTS_VARIABLE = "WORKBENCH_RESULTS"
 SEARCHES = "search-*.json"
@@ -23,7 +24,8 @@ def folder() -> Path:
 
 
 def searches() -> pd.DataFrame:
-    """Every trial of the recorded searches, in the order of their files.
+    """Every trial of the recorded searches, in the order of their files; where the project's own
+    results are shown, those behind the preset "tuned" too.
 
     Returns:
         `search` (name of the file without its ending), then what the file says of a trial: model,
@@ -33,7 +35,10 @@ def searches() -> pd.DataFrame:
         InputError: a file that is not such a record, one line.
     """
     records: list[dict[str, Any]] = []
-    for path in sorted(folder().glob(SEARCHES))[:MOST_FILES]:
+    paths = sorted(folder().glob(SEARCHES))[:MOST_FILES]
+    if folder() == PROJECT / "data" / "results":
+        paths += sorted(TUNED_FOLDER.glob("*.json"))
+    for path in paths:
         records += [{"search": path.stem, **_flat(trial)} for trial in _trials(path)]
     return pd.DataFrame.from_records(records)
 
