@@ -23,6 +23,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("training", "updates", "sparse"),
     ("training", "precision", "bf16"),
     ("training", "compile", True),
+    ("training", "average_decay", 0.999),
 ]
 
 

@@ -36,6 +36,7 @@ _LATER_SWITCHES: Final = {
         "updates",
         "precision",
         "compile",
+        "average_decay",
     ),
 }
 
@@ -305,6 +306,10 @@ class TrainingConfig(_Section):
     # seen in one row an epoch moves as far as one seen in every batch; an epsilon near the size of
     # a row's gradient (1e-5 to 1e-4 at batch 2048) lets rare values move less. 1e-8 is Adam's own.
     embedding_eps: Positive = 1e-8
+    # Validates, keeps and serves a moving average of the weights, of which a step keeps this share
+    # (0.999: about the last 1000 steps); None: the weights of the last step. Training itself stays
+    # as it is. Costs one pass over all weights a step.
+    average_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     batch_size: int = Field(default=2048, ge=1, le=10_000_000)
     # An upper bound: early stopping ends most runs long before (FM on MovieLens-1M needs about 40).
     epochs: int = Field(default=100, ge=1, le=100_000)

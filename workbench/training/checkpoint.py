@@ -23,7 +23,8 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
     """Everything the next epoch depends on, or the rest of the running one.
 
     Returns:
-        tensors: weights, best weights, Adam's moments and the random generators' states.
+        tensors: weights, their average, best weights, Adam's moments and the random generators'
+            states.
         facts: the rest, as JSON values.
     """
     tensors: Tensors = {}
@@ -31,6 +32,8 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
         tensors |= {f"{prefix}/{name}": value for name, value in state.items()}
     for index, moments in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"adam/{index}/{name}": value for name, value in moments.items()}
+    if trainer.average is not None:
+        tensors |= {f"average/{name}": one for name, one in trainer.average.tensors.items()}
     began = trainer.epoch_began
     tensors["random/shuffle"] = trainer.shuffle.get_state() if began is None else began
     tensors["random/masks"] = trainer.masks.get_state()
@@ -47,6 +50,8 @@ def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
         "train_seconds": trainer.seconds_so_far,
         "train_samples": trainer.train_samples,
     }
+    if trainer.average is not None:
+        facts["average_updates"] = trainer.average.updates
     if began is not None:
         facts |= {"step": trainer.step, "loss_sum": trainer.loss_sum.tolist()}
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts
@@ -65,6 +70,9 @@ def unpack(trainer: Trainer, tensors: Tensors, facts: dict[str, Any]) -> None:
             trainer.model.load_state_dict(best)
         trainer.model.load_state_dict(_with_prefix(tensors, "model/"))
         _load_adam(trainer, _with_prefix(tensors, "adam/"))
+        if trainer.average is not None:
+            updates = int(facts["average_updates"])
+            trainer.average.load(_with_prefix(tensors, "average/"), updates)
         trainer.shuffle.set_state(tensors["random/shuffle"])
         trainer.masks.set_state(tensors["random/masks"])
         torch.set_rng_state(tensors["random/cpu"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from workbench.config import TrainingConfig
 from workbench.data.dataset import Dataset
 from workbench.errors import TrainingError
 from workbench.nn.framework import AdaF2M2
+from workbench.training.averaging import WeightAverage
 from workbench.training.diagnosis import not_finite
 from workbench.training.evaluation import Scores, predict, score
 from workbench.training.hooks import Hooks, Record
@@ -43,6 +45,8 @@ class Trainer:
         epoch_began: state of `shuffle` at the running epoch's start, from which its order can be
             drawn again; None between epochs.
         loss_sum: float64 [3] of the running epoch's steps, up to the last reading.
+        average: of the weights, where `config.average_decay` asks for one; validated and kept in
+            their place.
         best_epoch, best_scores, best_weights: by validation AUC; epochs count from 1.
         train_seconds, train_samples: of the training steps alone, validation left out.
         stop_requested: set it to end training after the running step.
@@ -66,6 +70,8 @@ class Trainer:
         self.masks = _generator(self.device, 2 * config.seed + 1)
         torch.manual_seed(config.seed)  # dropout
         self._step = Step(model, self.optimizer, self.masks, config)
+        decay = config.average_decay
+        self.average = None if decay is None else WeightAverage(model, decay)
         self.epoch = 0
         self.step = 0
         self.steps = dataset.steps("train", config.batch_size)
@@ -133,6 +139,8 @@ class Trainer:
         for batch in self.dataset.batches("train", size, order, start=self.step):
             self.steering.before_step(self)
             self._losses[self.step % self.config.log_every] = self._step(batch)
+            if self.average is not None:
+                self.average.update()
             self.step += 1
             self.train_samples += len(batch)
             if self.step % self.config.log_every == 0 or self.step == self.steps:
@@ -192,6 +200,20 @@ class Trainer:
         return predict(self.model, self.dataset, split, self.config.eval_batch_size)
 
     def _validate(self, losses: Tensor, seconds: float) -> None:
+        with self._averaged():
+            scores, improved = self._score_and_keep()
+        record: Record = {"kind": "epoch", "epoch": self.epoch}
+        record |= dict(zip(LOSSES, losses.tolist(), strict=True))
+        record |= {f"valid_{name}": value for name, value in scores._asdict().items()}
+        record |= {"seconds": seconds, "samples_per_second": self.samples_per_second}
+        self.hooks.epoch(self, record, improved)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The weights that count: their average where one is kept."""
+        return nullcontext() if self.average is None else self.average.applied()
+
+    def _score_and_keep(self) -> tuple[Scores, bool]:
+        """Validate; whether these weights are the best so far, which are then kept."""
         logits = self._within_memory("eval_batch_size", lambda: self._logits("valid"))
         scores = score(logits, self.dataset, "valid")
         if not torch.tensor(scores.log_loss).isfinite():
@@ -202,11 +224,7 @@ class Trainer:
             self.best_epoch, self.best_scores = self.epoch, scores
             state = self.model.state_dict()
             self.best_weights = {name: value.detach().clone() for name, value in state.items()}
-        record: Record = {"kind": "epoch", "epoch": self.epoch}
-        record |= dict(zip(LOSSES, losses.tolist(), strict=True))
-        record |= {f"valid_{name}": value for name, value in scores._asdict().items()}
-        record |= {"seconds": seconds, "samples_per_second": self.samples_per_second}
-        self.hooks.epoch(self, record, improved)
+        return scores, improved
 
 
 def _generator(device: torch.device, seed: int) -> torch.Generator:

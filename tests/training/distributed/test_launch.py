@@ -52,6 +52,7 @@ def test_a_group_outside_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     [
         ({"training": {"updates": "sparse"}}, "training.updates = 'sparse'"),
         ({"training": {"compile": True}}, "training.compile = true"),
+        ({"training": {"average_decay": 0.9}}, "training.average_decay = 0.9"),
         ({"framework": {"cold_states": {"share": 0.2}}}, "cold_states.share = 0.2"),
         (
             {

@@ -32,7 +32,7 @@ def check_shareable(config: ExperimentConfig, table_rows: int) -> None:
 
     Raises:
         InputError: simulated cold states; items of SSL where the table is split; sparse updates;
-            compiled losses.
+            compiled losses; averaged weights.
     """
     training = config.training
     if training.updates == "sparse" or (training.updates == "auto" and table_rows >= SPARSE_ROWS):
@@ -44,6 +44,11 @@ def check_shareable(config: ExperimentConfig, table_rows: int) -> None:
         raise InputError(
             "training.compile = true over several processes: shares of a batch are not compiled "
             "for; allowed: false"
+        )
+    if training.average_decay is not None:
+        raise InputError(
+            f"training.average_decay = {training.average_decay:g} over several processes: weights "
+            "are averaged by one; allowed: null"
         )
     if config.framework.cold_states.share > 0:
         raise InputError(

@@ -35,6 +35,7 @@ MAY_DIFFER: Final = {
         "adapter_lr",
         "adapter_weight_decay",
         "embedding_eps",
+        "average_decay",
         "epochs",
         "patience",
     ),

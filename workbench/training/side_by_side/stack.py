@@ -136,6 +136,9 @@ class Stack:
         steps = self.trainers[0].steps
         for step, index in enumerate(torch.split(self._orders(), size, dim=1)):
             self._losses[step % every] = self._step(index, numbers)
+            for trainer in self.trainers:
+                if trainer.average is not None:
+                    trainer.average.update()
             self._count(index.shape[1])
             if (step + 1) % every == 0 or step + 1 == steps:
                 self._read(totals)

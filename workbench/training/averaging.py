@@ -1,0 +1,81 @@
+"""An exponential moving average of the weights, by which a run is validated and kept.
+
+With a constant learning rate the last iterate still moves with every batch; on MovieLens-1M that
+is worth about 0.002 AUC and as much noise between two settings. The average has neither (Polyak and
+Juditsky, 1992; Izmailov et al., 2018). Training itself does not see it: losses, gradients and
+Adam's moments are those of a run without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class WeightAverage:
+    """The moving average of a model's parameters; buffers stay the model's own.
+
+    After step t the average keeps min(decay, (1 + t) / (10 + t)) of itself: it follows closely at
+    first, so that the weights of the initialisation are soon forgotten.
+
+    Args:
+        model: on its device, before the first step.
+        decay: in [0, 1).
+
+    Attributes:
+        tensors: by the parameter's name.
+        updates: steps taken into the average.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self._parameters = dict(model.named_parameters())
+        self.tensors = {name: one.detach().clone() for name, one in self._parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the model's weights after a step into the average."""
+        self.updates += 1
+        kept = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        # The library's function for all tensors at once; the count it asks for is not read.
+        take_in = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
+        take_in(
+            tuple(self.tensors.values()),
+            tuple(one.detach() for one in self._parameters.values()),
+            self.updates,
+        )
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The model has the averaged weights inside, in the same memory, and its own after."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self._parameters.items():
+            own = parameter.detach().clone()
+            parameter.copy_(self.tensors[name])
+            self.tensors[name].copy_(own)
+
+    def load(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Take up a kept average.
+
+        Raises:
+            KeyError, ValueError: other names or shapes than the model's.
+        """
+        if updates < 0 or tensors.keys() != self.tensors.keys():
+            raise ValueError("the averaged weights are not those of this model")
+        for name, own in self.tensors.items():
+            if tensors[name].shape != own.shape or tensors[name].dtype != own.dtype:
+                raise ValueError(f"the average of {name} is {tuple(tensors[name].shape)}")
+            own.copy_(tensors[name])
+        self.updates = updates
