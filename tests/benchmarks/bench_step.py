@@ -134,6 +134,8 @@ def measure(dataset: Dataset, model: str, size: int, options: argparse.Namespace
         "ours": spread(speeds["trainer"])["median"],
         "theirs": spread(speeds["bare loop"])["median"],
         "ratio": spread(ratio)["median"],
+        "ratio_low": min(ratio),
+        "ratio_high": max(ratio),
         "goal": None,
         "evaluation_seconds": spread(seen["evaluation"]),
     }

@@ -226,9 +226,10 @@ def profile(bench: Bench, model: str, batch_size: int, names: Sequence[str]) -> 
 def bare(bench: Bench, model: str, batch_size: int) -> None:
     """The trainer against the shortest possible loop: what ``bench_step.py`` says last."""
     script = ROOT / "tests" / "benchmarks" / "bench_step.py"
-    arguments = ["--from", str(bench.raw), "--model", BARE_MODELS[model]]
-    arguments += ["--batch-size", str(batch_size), "--rounds", str(bench.rounds)]
-    arguments += ["--steps", str(bench.steps_of(batch_size))]
+    samples = batch_size * bench.steps_of(batch_size)
+    arguments = ["--from", str(bench.raw), "--models", BARE_MODELS[model]]
+    arguments += ["--batch-sizes", str(batch_size), "--rounds", str(bench.rounds)]
+    arguments += ["--samples", str(samples)]
 
     def make() -> Cell:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -239,7 +240,7 @@ def bare(bench: Bench, model: str, batch_size: int) -> None:
             text=True,
             env=environment,
         )
-        figures = json.loads(found.stdout.splitlines()[-1])
-        return {"what": "bare", "model": model, "batch_size": batch_size, "figures": figures}
+        row = json.loads(found.stdout.splitlines()[-1])["rows"][0]
+        return {"what": "bare", "model": model, "batch_size": batch_size, "row": row}
 
     bench.keep(f"bare-{model}-{batch_size}", make)
