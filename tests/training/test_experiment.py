@@ -64,6 +64,7 @@ def test_a_run_keeps_what_the_views_need(store: RunStore, small_world: Dataset) 
     assert set(run.table("importance").columns) == {"feature", "activity", "importance"}
     metrics = run.metrics()
     assert (metrics["kind"] == "epoch").sum() == run.summary["epochs"]
+    assert run.summary["updates"] == "dense"
     assert not (run.path / "checkpoint.safetensors").exists()
 
 

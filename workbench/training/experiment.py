@@ -31,6 +31,7 @@ from workbench.training.evaluation import (
     weight_table,
 )
 from workbench.training.hooks import HookList, Hooks, Record
+from workbench.training.optimizers import has_sparse_updates
 from workbench.training.trainer import Trainer
 
 
@@ -287,6 +288,7 @@ def _summary(config: ExperimentConfig, trainer: Trainer, test: Scores) -> dict[s
         "seconds": trainer.train_seconds,
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "effective_aux_weight": config.effective_aux_weight,
+        "updates": "sparse" if has_sparse_updates(trainer.model, config.training) else "dense",
         "dataset": trainer.dataset.name,
         "rows": {split: trainer.dataset.rows_in(split) for split in SPLITS},
         "device": _device_name(trainer.device),

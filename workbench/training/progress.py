@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from workbench.training.hooks import Hooks, Record
+from workbench.training.precision import warning_of
 from workbench.training.trainer import Trainer
 
 
@@ -48,6 +49,9 @@ class ProgressHooks(Hooks):
         self.bar.stop()
 
     def started(self, trainer: Trainer) -> None:
+        warning = warning_of(trainer.config.precision, trainer.device)
+        if warning is not None:
+            self.console.print(f"warning: {warning}", soft_wrap=True)
         epochs = trainer.config.epochs
         self._task = self.bar.add_task(
             "train",
