@@ -23,9 +23,9 @@ class FM(BaseRanker):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """[batch, feature, dim] -> logit [batch]."""
-        factors, first_order = vectors[..., :-1], vectors[..., -1]
-        square_of_sum = factors.sum(1).square()  # [batch, dim - 1]
-        sum_of_squares = factors.square().sum(1)
+        total = vectors.sum(1)  # [batch, dim]; one sum for both parts, and one gradient
+        square_of_sum = total[:, :-1].square()
+        sum_of_squares = vectors[..., :-1].square().sum(1)
         pairwise = 0.5 * (square_of_sum - sum_of_squares).sum(1)
-        logit: Tensor = self.bias + first_order.sum(1) + pairwise
+        logit: Tensor = self.bias + total[:, -1] + pairwise
         return logit
