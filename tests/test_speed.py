@@ -83,6 +83,21 @@ def test_the_bare_loops_own_figures_are_taken_over() -> None:
     assert (row["ratio"], row["ratio_low"], row["ours"], row["theirs"]) == (0.9, 0.8, 90, 100)
 
 
+def test_the_table_has_the_fastest_library_and_the_bare_loop() -> None:
+    bare = {"ours": 90.0, "theirs": 100.0, "ratio": 0.9, "ratio_low": 0.8, "ratio_high": 1.0}
+    cell = ABOUT | {"what": "bare", "model": "fm", "batch_size": 2560, "row": bare}
+    auc = [auc_cell("workbench", [0.8], [0.79]), auc_cell("a", [0.8], [0.76])]
+    lines = speed.markdown(rows.rows_of([training_cell(), cell, *auc])).splitlines()
+    assert lines[2:] == [
+        "| training speed | DNN | 10 | float32 | a | 1,000 samples/s | 250 samples/s "
+        "| 2.00 (2.00 to 6.00) | 1.5 |",
+        "| trainer against the bare loop | FM | 2,560 | float32 | bare loop | 90 samples/s "
+        "| 100 samples/s | 0.90 (0.80 to 1.00) |  |",
+        "| test AUC, best epoch by validation | DNN | 4,096 | float32 | a | 0.7900 AUC "
+        "| 0.7600 AUC | 1.0395 | 1 |",
+    ]
+
+
 def test_auc_is_that_of_the_best_epoch_by_validation() -> None:
     own = auc_cell("workbench", [0.7, 0.8, 0.6], [0.71, 0.79, 0.9])
     other = auc_cell("a", [0.7, 0.6, 0.5], [0.76, 0.99, 0.99])

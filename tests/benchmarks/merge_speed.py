@@ -2,8 +2,8 @@
 
     python tests/benchmarks/merge_speed.py CELLS [CELLS ...]
 
-Rows that were measured again replace the old ones, the others stay. The chart is drawn from the
-file: ``data/results/speed.svg``.
+Rows that were measured again replace the old ones, the others stay. Table and chart are made from
+the file: ``data/results/speed.md`` and ``speed.svg``.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         old = speed.read(options.out) if options.out.exists() else []
         rows = merged(old, [cell for folder in options.cells for cell in read_cells(folder)])
         write(rows, options.out)
+        write_text(options.out.with_suffix(".md"), speed.markdown(rows))
         print(f"{options.out}: {len(rows)} rows")
         if len(speed.frame(rows)):
             print(*write_chart(options.out.with_suffix(""), speed.chart(rows, TITLE)))

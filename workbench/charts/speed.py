@@ -97,6 +97,32 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 _ORDERS = (("float32", "bf16", "compile", "bf16+compile"), tuple(MODEL_NAMES.values()))
 
 
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The comparisons with a goal, in training those with the fastest library, and the trainer's
+    own cost, as a Markdown table.
+    """
+    lines = [
+        "| What | Model | Batch | Mode | Against | Here | There | Times as good (range) | Goal |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        compared = row["goal"] is not None or row["peer"] == "bare loop"
+        if not compared or not row.get("fastest", True):
+            continue
+        model = MODEL_NAMES.get(row["model"], "")
+        peer = PEER_NAMES.get(row["peer"], row["peer"])
+        amount = {"samples/s": ",.0f", "seconds": ".2f", "AUC": ".4f"}[row["unit"]]
+        values = [f"{row[side]:{amount}} {row['unit']}" for side in ("ours", "theirs")]
+        times = f"{row['ratio']:.2f}" if row["unit"] != "AUC" else f"{row['ratio']:.4f}"
+        if row.get("ratio_low") is not None:
+            times += f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+        goal = "" if row["goal"] is None else f"{row['goal']:g}"
+        batch = "" if row["batch_size"] is None else f"{row['batch_size']:,}"
+        fields = [row["name"], model, batch, row["mode"], peer, *values, times, goal]
+        lines.append(f"| {' | '.join(str(field) for field in fields)} |")
+    return "\n".join(lines) + "\n"
+
+
 def chart(rows: Sequence[dict[str, Any]], title: str = "") -> alt.VConcatChart:
     """A panel per mode and batch size; the rule at 1 is the other library's own speed."""
     data = frame(rows)
