@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from timing import seconds_of
 from torch import Tensor
 
 from workbench.config import ExperimentConfig
@@ -110,26 +110,13 @@ def epoch_of(options: argparse.Namespace, setting: dict[str, int]) -> Callable[[
     return Trainer(model, dataset, config.training)._train_epoch
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of one call."""
-    if device.type != "cuda":
-        started = time.process_time()
-        work()
-        return time.process_time() - started
-    torch.cuda.synchronize(device)
-    started = time.perf_counter()
-    work()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - started
-
-
 def measure(options: argparse.Namespace, axis: str) -> list[dict[str, Any]]:
     """All values of one axis, taking turns; the first turn warms up."""
     first = {name: getattr(options, name)[0] for name in AXES}
     settings = [first | {axis: value} for value in getattr(options, axis)]
     work = [epoch_of(options, setting) for setting in settings]
     device = pick_device(options.device)
-    turns = [[seconds(call, device) for call in work] for _ in range(options.rounds + 1)][1:]
+    turns = [[seconds_of(call, device) for call in work] for _ in range(options.rounds + 1)][1:]
     rows = []
     for place, setting in enumerate(settings):
         own = [1000 * turn[place] / options.steps for turn in turns]

@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
+from timing import seconds_of
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -60,19 +60,6 @@ def cut(dataset: Dataset, rows: int) -> Dataset:
     return replace(dataset, splits={**dataset.splits, "train": train})
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of one call."""
-    if device.type != "cuda":
-        started = time.process_time()
-        work()
-        return time.process_time() - started
-    torch.cuda.synchronize(device)
-    started = time.perf_counter()
-    work()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - started
-
-
 def measure(
     options: argparse.Namespace, dataset: Dataset, model: str, batch_size: int
 ) -> list[dict[str, Any]]:
@@ -87,7 +74,7 @@ def measure(
     times: dict[int, list[float]] = {n: [] for n in work}
     for turn in range(options.rounds + 1):
         for n, call in work.items():
-            spent = seconds(call, data.device)
+            spent = seconds_of(call, data.device)
             if turn:
                 times[n].append(1000 * spent / options.steps)
     rows = []

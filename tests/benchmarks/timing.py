@@ -64,6 +64,19 @@ class Steps:
             torch.cuda.synchronize(self.trainer.device)
 
 
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """One call: the process's own time on a CPU, the clock's on a GPU until it has finished."""
+    if device.type != "cuda":
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+    torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    work()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
 def in_turns(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Every measure once a round, so that a change of the machine's speed meets all alike."""
     seen: dict[str, list[float]] = {name: [] for name in measures}
