@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
-from workbench.data.encoding import encoding_of
-from workbench.data.splits import SPLITS
 from workbench.data.stream.dataset import StreamedDataset
 from workbench.errors import InputError
 from workbench.nn.build import model_for
@@ -24,14 +19,11 @@ from workbench.training import checkpoint
 from workbench.training.compiled import check_compiler
 from workbench.training.evaluation import (
     Scores,
-    norm_table,
     predict,
-    prediction_table,
     score,
-    weight_table,
 )
 from workbench.training.hooks import HookList, Hooks, Record
-from workbench.training.optimizers import has_sparse_updates
+from workbench.training.run_files import RunHooks, describe, write_results
 from workbench.training.trainer import Trainer
 
 
@@ -61,45 +53,6 @@ class _History(Hooks):
 
     def epoch(self, trainer: Trainer, record: Record, improved: bool) -> None:
         self.records.append(record)
-
-
-@dataclass
-class _RunHooks(Hooks):
-    """Writes what happens into the run's folder."""
-
-    writer: RunWriter
-    started_at: float = field(default_factory=time.time)
-    kept_step: int = 0
-
-    def started(self, trainer: Trainer) -> None:
-        self.kept_step = trainer.step
-
-    def step(self, trainer: Trainer, record: Record) -> None:
-        self.writer.log(record | {"seconds": time.time() - self.started_at - trainer.waited})
-        self._status(trainer)
-        trainer.stop_requested = trainer.stop_requested or self.writer.stop_requested()
-        self._keep_within_epoch(trainer)
-
-    def epoch(self, trainer: Trainer, record: Record, improved: bool) -> None:
-        # Weights first: a kill before the checkpoint repeats the epoch and writes the same.
-        if improved:
-            self.writer.save_weights(_on_host(trainer.best_weights))
-        self.writer.log(record)
-        self.writer.save_checkpoint(*checkpoint.pack(trainer))
-        self.kept_step = 0
-        self._status(trainer)
-
-    def _keep_within_epoch(self, trainer: Trainer) -> None:
-        every = trainer.config.checkpoint_steps
-        due = every is not None and trainer.step - self.kept_step >= every
-        stopped = every is not None and trainer.stop_requested
-        # At an epoch's end its own checkpoint follows.
-        if (due or stopped) and trainer.step < trainer.steps:
-            self.writer.save_checkpoint(*checkpoint.pack(trainer))
-            self.kept_step = trainer.step
-
-    def _status(self, trainer: Trainer) -> None:
-        self.writer.status("running", epoch=trainer.epoch, step=trainer.step, steps=trainer.steps)
 
 
 def pick_device(name: str) -> torch.device:
@@ -163,7 +116,7 @@ def train(
         InputError: a config that does not fit the data, or data that cannot be read.
         TrainingError: a loss is not finite.
     """
-    dataset = _load(config) if dataset is None else dataset
+    dataset = load_data(config) if dataset is None else dataset
     config = resolve(config, dataset)
     dataset = dataset.to(pick_device(config.training.device))
     model = model_for(config, dataset).to(dataset.device)
@@ -190,12 +143,12 @@ def train_run(
     Raises:
         InputError, TrainingError: as `train`; also a folder that cannot be written.
     """
-    dataset = _load(config) if dataset is None else dataset
+    dataset = load_data(config) if dataset is None else dataset
     config = resolve(config, dataset)
     dataset = dataset.to(pick_device(config.training.device))
     model = model_for(config, dataset).to(dataset.device)
     with store.create(config, name) as writer:
-        _describe(writer, dataset)
+        describe(writer, dataset)
         _fit_and_record(writer, model, dataset, hooks, resumed=False)
         run_name = writer.name
     return store.open(run_name)
@@ -223,7 +176,7 @@ def continue_run(
     Raises:
         InputError, TrainingError: as `train`; also a checkpoint that does not fit.
     """
-    dataset = _load(writer.config) if dataset is None else dataset
+    dataset = load_data(writer.config) if dataset is None else dataset
     config = resolve(writer.config, dataset)
     if config != writer.config:
         writer.save_config(config)
@@ -231,23 +184,15 @@ def continue_run(
     writer.status("running")  # loading may have taken longer than a heartbeat may be old
     model = model_for(config, dataset).to(dataset.device)
     if not has_file(writer.path, "layout.json"):
-        _describe(writer, dataset)
+        describe(writer, dataset)
     _fit_and_record(writer, model, dataset, hooks, resumed=True)
-
-
-def _describe(writer: RunWriter, dataset: Dataset) -> None:
-    """What a run needs to be read without its data."""
-    writer.save_card(dataset.card)
-    if writer.config.data.change.id_buckets is None:  # hashed IDs cannot be looked up any more
-        writer.save_encoding(encoding_of(dataset))
-    writer.save_layout(dataset.schema, dataset.layout)
 
 
 def _fit_and_record(
     writer: RunWriter, model: AdaF2M2, dataset: Dataset, hooks: Hooks | None, *, resumed: bool
 ) -> None:
     initial = model.embedding.weight.detach().norm(dim=1).cpu()
-    own = _RunHooks(writer)
+    own = RunHooks(writer)
     trainer = Trainer(
         model, dataset, writer.config.training, HookList([own, *([hooks] if hooks else [])])
     )
@@ -260,41 +205,8 @@ def _fit_and_record(
     if trainer.stop_requested:
         writer.status("stopped", message="stopped on request; --resume goes on")
         return
-    _write_results(writer, trainer, initial)
+    write_results(writer, trainer, initial)
     writer.finish()
-
-
-def _write_results(writer: RunWriter, trainer: Trainer, initial: Tensor) -> None:
-    model, dataset, config = trainer.model, trainer.dataset, writer.config
-    writer.status("running", message="evaluating on the test rows")
-    logits = predict(model, dataset, "test", config.training.eval_batch_size)
-    writer.save_table("predictions", prediction_table(dataset, "test", logits))
-    if config.weighs_features:
-        writer.save_table("weights", weight_table(model, dataset, "test"))
-    writer.save_table("norms", norm_table(model, initial, dataset))
-    if dataset.truth is not None:
-        writer.save_table("importance", dataset.truth.importance)
-    writer.save_summary(_summary(config, trainer, score(logits, dataset, "test")))
-
-
-def _summary(config: ExperimentConfig, trainer: Trainer, test: Scores) -> dict[str, Any]:
-    assert trainer.best_scores is not None
-    return {
-        **{f"test_{name}": value for name, value in test._asdict().items()},
-        **{f"valid_{name}": value for name, value in trainer.best_scores._asdict().items()},
-        "best_epoch": trainer.best_epoch,
-        "epochs": trainer.epoch,
-        "train_samples_per_second": trainer.samples_per_second,
-        "seconds": trainer.train_seconds,
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "effective_aux_weight": config.effective_aux_weight,
-        "updates": "sparse" if has_sparse_updates(trainer.model, config.training) else "dense",
-        "dataset": trainer.dataset.name,
-        "rows": {split: trainer.dataset.rows_in(split) for split in SPLITS},
-        "device": _device_name(trainer.device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
 
 
 def _trained(config: ExperimentConfig, trainer: Trainer, records: list[Record]) -> TrainedModel:
@@ -312,15 +224,12 @@ def _trained(config: ExperimentConfig, trainer: Trainer, records: list[Record]) 
     )
 
 
-def _load(config: ExperimentConfig) -> Dataset:
+def load_data(config: ExperimentConfig) -> Dataset:
+    """What `config.data` describes.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     from workbench.data.registry import load
 
     return load(config.data)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def _on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.cpu().contiguous() for name, value in tensors.items()}

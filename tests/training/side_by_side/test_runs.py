@@ -114,7 +114,9 @@ def test_models_that_cannot_fit_are_refused(
     store: RunStore, small_world: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """3,540 parameters take 14 kB, and training two such models 113 kB."""
-    monkeypatch.setattr("workbench.training.side_by_side.runs._load", lambda config: small_world)
+    monkeypatch.setattr(
+        "workbench.training.side_by_side.runs.load_data", lambda config: small_world
+    )
     monkeypatch.setattr("workbench.memory.available_bytes", lambda: 100_000)
     with pytest.raises(InputError, match=r"2 models side by side: at least .* train fewer at once"):
         train_runs(Plan([config_for(0), config_for(1)], store, at_once=2))

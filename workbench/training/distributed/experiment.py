@@ -27,15 +27,9 @@ from workbench.training.distributed.folder import RunFolder, SplitRunHooks
 from workbench.training.distributed.group import Group, in_contact, joined, own_device
 from workbench.training.distributed.tables import SplitEmbedding
 from workbench.training.distributed.trainer import DistributedTrainer
-from workbench.training.experiment import (
-    _describe,
-    _load,
-    _on_host,
-    _RunHooks,
-    _write_results,
-    resolve,
-)
+from workbench.training.experiment import load_data, resolve
 from workbench.training.hooks import HookList, Hooks
+from workbench.training.run_files import RunHooks, describe, on_host, write_results
 from workbench.training.trainer import Trainer
 
 
@@ -129,7 +123,7 @@ def _prepare(config: ExperimentConfig, group: Group) -> _Job:
             f"training.batch_size = {config.training.batch_size} for {group.size} processes: each "
             f"needs a row; must be at least {group.size}"
         )
-    dataset = _load(config)
+    dataset = load_data(config)
     config = resolve(config, dataset)
     dataset = dataset.to(device)
     return _Job(config, dataset, split_model(config, dataset, group, device))
@@ -154,8 +148,8 @@ def _fit(
             writer.save_config(job.config)
         writer.status("running")
         if not has_file(path, "layout.json"):
-            _describe(writer, job.dataset)
-        own = (SplitRunHooks if split else _RunHooks)(writer)
+            describe(writer, job.dataset)
+        own = (SplitRunHooks if split else RunHooks)(writer)
     initial = job.model.embedding.weight.detach().norm(dim=1).cpu()
     told = HookList(
         [RunFolder(path, group, own, split), *([hooks] if hooks and group.first else [])]
@@ -167,7 +161,7 @@ def _fit(
     trainer.fit()
     whole: Trainer = _whole_trainer(trainer, job.config, group) if split else trainer
     if writer is not None and split and whole.best_weights:
-        writer.save_weights(_on_host(whole.best_weights))
+        writer.save_weights(on_host(whole.best_weights))
     if trainer.stop_requested:
         if writer is not None:
             writer.status("stopped", message="stopped on request; --resume goes on")
@@ -176,7 +170,7 @@ def _fit(
 
 
 def _finish(writer: RunWriter, done: _Finished) -> None:
-    _write_results(writer, done.trainer, done.initial)
+    write_results(writer, done.trainer, done.initial)
     writer.finish()
 
 

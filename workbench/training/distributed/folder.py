@@ -8,8 +8,8 @@ from pathlib import Path
 from workbench.runs.writer import CHECKPOINT_FILE
 from workbench.training.distributed.checkpoint import save
 from workbench.training.distributed.group import Group
-from workbench.training.experiment import _RunHooks
 from workbench.training.hooks import Hooks, Record
+from workbench.training.run_files import RunHooks
 from workbench.training.trainer import Trainer
 
 
@@ -26,7 +26,7 @@ class RunFolder(Hooks):
 
     path: Path
     group: Group
-    own: _RunHooks | None
+    own: RunHooks | None
     split: bool
     kept_step: int = 0
 
@@ -65,7 +65,7 @@ class RunFolder(Hooks):
             (self.path / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
-class SplitRunHooks(_RunHooks):
+class SplitRunHooks(RunHooks):
     """Leaves checkpoints to `RunFolder`, since each process holds a part."""
 
     def _keep_within_epoch(self, trainer: Trainer) -> None:

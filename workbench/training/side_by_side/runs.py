@@ -15,16 +15,9 @@ from workbench.memory import check_fits
 from workbench.nn.build import model_for
 from workbench.nn.framework import AdaF2M2
 from workbench.runs import Run, RunStore, RunWriter
-from workbench.training.experiment import (
-    _describe,
-    _load,
-    _RunHooks,
-    _write_results,
-    pick_device,
-    resolve,
-    train_run,
-)
+from workbench.training.experiment import load_data, pick_device, resolve, train_run
 from workbench.training.hooks import HookList, Hooks
+from workbench.training.run_files import RunHooks, describe, write_results
 from workbench.training.side_by_side import Told, fit_side_by_side
 from workbench.training.side_by_side.heartbeat import Heartbeat
 from workbench.training.side_by_side.settings import check_side_by_side, shape_of
@@ -102,7 +95,7 @@ def train_runs(plan: Plan) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     finished = plan.finished()
     for places in _by_data(plan.configs):
-        dataset = _load(plan.configs[places[0]])
+        dataset = load_data(plan.configs[places[0]])
         resolved = {place: resolve(plan.configs[place], dataset) for place in places}
         for place in places:
             done = finished.get(resolved[place].fingerprint())
@@ -189,9 +182,9 @@ class _Crew:
             writer = self.plan.store.create(config, self.plan.name(place))
             self.runs.enter_context(writer)
             self.writers[place] = writer
-            _describe(writer, self.dataset)
+            describe(writer, self.dataset)
             self._initial[place] = model.embedding.weight.detach().norm(dim=1).cpu()
-            trainer = Trainer(model, self.dataset, config.training, HookList([_RunHooks(writer)]))
+            trainer = Trainer(model, self.dataset, config.training, HookList([RunHooks(writer)]))
             self._places[id(trainer)] = place
             yield trainer
 
@@ -204,7 +197,7 @@ class _Crew:
         elif trainer.stop_requested:
             writer.status("stopped", message="stopped on request; --resume goes on")
         else:
-            _write_results(writer, trainer, initial)
+            write_results(writer, trainer, initial)
             self._say_how_many(writer)
             writer.finish()
         writer.close()
