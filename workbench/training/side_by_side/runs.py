@@ -24,7 +24,7 @@ from workbench.training.side_by_side.settings import check_side_by_side, shape_o
 from workbench.training.trainer import Trainer
 
 NUMBERS_PER_PARAMETER = 4
-"""The weight, its gradient and Adam's two moments."""
+"""The weight, its gradient and Adam's two moments; one more where weights are averaged."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ class _Crew:
         for place, config in self.configs.items():
             model = model_for(config, self.dataset)
             if not self._places:
-                _check_room(model, members, self.dataset.device)
+                averaged = config.training.average_decay is not None
+                _check_room(model, members, self.dataset.device, averaged=averaged)
             model = model.to(self.dataset.device)
             writer = self.plan.store.create(config, self.plan.name(place))
             self.runs.enter_context(writer)
@@ -213,14 +214,14 @@ class _Crew:
         writer.save_summary({**summary, "side_by_side": members})
 
 
-def _check_room(model: AdaF2M2, members: int, device: torch.device) -> None:
+def _check_room(model: AdaF2M2, members: int, device: torch.device, *, averaged: bool) -> None:
     """Refuse a stack that cannot fit before a run is created.
 
     Raises:
         InputError: names how many bytes it needs.
     """
     numbers = sum(parameter.numel() for parameter in model.parameters())
-    needed = 4 * NUMBERS_PER_PARAMETER * numbers * members
+    needed = 4 * (NUMBERS_PER_PARAMETER + averaged) * numbers * members
     what, instead = f"{members} models side by side", "train fewer at once"
     if device.type != "cuda":
         check_fits(needed, what, instead)
