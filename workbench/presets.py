@@ -88,6 +88,8 @@ _WHY: Final = {
     "training.adapter_lr": "the paper has one learning rate for all parameters",
     "training.adapter_weight_decay": "the paper names no weight decay",
     "training.average_decay": "a moving average of the weights is kept; the paper names none",
+    "training.epochs": "an upper bound; the paper names none",
+    "training.patience": "epochs without a better validation AUC; the paper names none",
     "training.lr": "chosen on validation AUC",
     "training.weight_decay": "chosen on validation AUC; the paper names none",
     "training.batch_size": "the paper's is 256",
