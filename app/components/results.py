@@ -24,22 +24,26 @@ def folder() -> Path:
 
 
 def searches() -> pd.DataFrame:
-    """Every trial of the recorded searches, in the order of their files; where the project's own
-    results are shown, those behind the preset "tuned" too.
+    """Every trial of the recorded searches: of files with that name, of folders that
+    `workbench tune` wrote, and where the project's own results are shown, of the preset "tuned".
 
     Returns:
-        `search` (name of the file without its ending), then what the file says of a trial: model,
-        variant, trial, validation AUC, settings; empty where no search is recorded.
+        `search` (the file's name without its ending, its folder's before it), then what the file
+        says of a trial: model, variant, trial, validation AUC, settings; empty where no search is
+        recorded.
 
     Raises:
         InputError: a file that is not such a record, one line.
     """
     records: list[dict[str, Any]] = []
-    paths = sorted(folder().glob(SEARCHES))[:MOST_FILES]
-    if folder() == PROJECT / "data" / "results":
+    top = folder()
+    paths = sorted(top.glob(SEARCHES))
+    if top == PROJECT / "data" / "results":
         paths += sorted(TUNED_FOLDER.glob("*.json"))
-    for path in paths:
-        records += [{"search": path.stem, **_flat(trial)} for trial in _trials(path)]
+    paths += sorted(top.glob("*/*.json"))
+    for path in paths[:MOST_FILES]:
+        name = path.stem if path.parent == top else f"{path.parent.name}/{path.stem}"
+        records += [{"search": name, **_flat(trial)} for trial in _trials(path)]
     return pd.DataFrame.from_records(records)
 
 

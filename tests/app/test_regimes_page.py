@@ -148,6 +148,13 @@ def test_recorded_searches(content: Any, results: Path, store: Path, open_app: A
     }
 
 
+def test_a_folder_of_searches_gives_its_name(results: Path, store: Path, open_app: Any) -> None:
+    (results / "last").mkdir()
+    (results / "last" / "fm-base.json").write_text(json.dumps({"history": [TRIAL]}))
+    app = open_app(store, page="paper_tables")
+    assert app.dataframe[-1].value.iloc[0]["search"] == "last/fm-base"
+
+
 def test_without_searches_there_is_no_section(results: Path, store: Path, open_app: Any) -> None:
     app = open_app(store, page="paper_tables")
     assert not any("searches" in head.value for head in app.header)
