@@ -73,3 +73,32 @@ def test_every_picture_and_link_is_there(readme: str, project_root: Path) -> Non
     places = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
     assert len(places) > 3
     assert [place for place in places if not (project_root / place).exists()] == []
+
+
+def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_root: Path) -> None:
+    path = project_root / "data" / "results" / "regimes.json"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    lifts = {
+        (cell["part"], cell["point"]): cell
+        for cell in cells
+        if (cell["model"], cell["variant"], cell["preset"]) == ("fm", "full", "tuned")
+    }
+
+    def lift(part: str, point: str) -> str:
+        cell = lifts[part, point]
+        assert cell["ci_low"] > 0 or cell["ci_high"] < 0
+        return f"{cell['rela_impr']:+.1%}"
+
+    (section,) = re.findall(r"## When to use the framework.*?(?=\n## )", readme, re.DOTALL)
+    text = " ".join(section.split())
+    for said in (
+        f"{lift('d', '10%')} AUC at 10% missing values, {lift('d', '50%')} at 50%",
+        f"{lift('a', '30-99')} for users with 10 to 99 training events",
+        f"{lift('a', '300-999')} beyond",
+        f"it is worth {lift('b', 'whole')} to the *other* half",
+        f"{lift('b', 'new users')} for new users, {lift('b', 'new items')} for new items, "
+        f"{lift('b', '0')} for users whose history is cut to nothing",
+    ):
+        assert said in text
+    assert lift("a", "10-29") == lift("a", "30-99")
+    assert 2.5 < lifts["b", "whole"]["rela_impr"] / lifts["a", "all users"]["rela_impr"] < 3.5

@@ -76,7 +76,7 @@ def _panel(
     points = list(rows.sort_values("order", kind="stable")["point"].unique())
     x = alt.X("point:N", sort=points, axis=alt.Axis(title=axis_title, labelAngle=0))
     offset = alt.XOffset("name:N", sort=names, scale=alt.Scale(domain=names))
-    y_axis = alt.Axis(format="+.2%", tickCount=5, title="RelaImpr of AUC")
+    y_axis = alt.Axis(format="+.2~%", tickCount=5, title="RelaImpr of AUC", titlePadding=16)
     tooltip = [
         alt.Tooltip("point:N", title=axis_title),
         alt.Tooltip("name:N", title="variant"),
