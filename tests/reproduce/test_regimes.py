@@ -15,6 +15,7 @@ from workbench.charts import regimes as chart
 from workbench.config import DataConfig
 from workbench.data.changes import history_groups
 from workbench.errors import InputError
+from workbench.presets import find_preset
 from workbench.reproduce import make_regimes as module
 from workbench.reproduce.jobs import hidden_table
 from workbench.reproduce.make_regimes import make_regimes, regime_cells, slices
@@ -64,6 +65,23 @@ def test_regularisation_holds_for_both_sides_but_id_dropout_for_the_base_alone()
     assert (base.method, base.rival.dropoutnet.share) == ("dropoutnet", 0.5)
     assert others["ID dropout 0.5"].configs[0].method == "full"
     assert "dropout 0.1" not in {p.about["point"] for p in of_part("g", models=["fm"])}
+
+
+def test_a_base_with_id_dropout_has_the_settings_of_the_tuned_base() -> None:
+    """No search is made for it: only the dropout is added."""
+    plans = plan_regimes(
+        DataConfig(source="movielens-1m", folder="."),
+        seeds=1,
+        parts=["g"],
+        presets=["tuned"],
+        models=["fm"],
+        methods=["full"],
+    )
+    base = next(plan for plan in plans if plan.about["point"] == "ID dropout 0.3" and plan.is_base)
+    tuned = find_preset("tuned", "movielens-1m", "fm", "base")
+    assert base.configs[0].training.lr == tuned.settings["training"]["lr"]
+    assert base.configs[0].rival.name == "dropoutnet"
+    assert base.trials == tuned.trials
 
 
 def test_equal_runs_of_different_parts_are_made_once() -> None:

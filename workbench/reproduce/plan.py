@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.config import DataConfig, ExperimentConfig
 from workbench.models import model_class
-from workbench.presets import find_preset, merged
+from workbench.presets import find_preset, merged, method_settings
 from workbench.reproduce.jobs import Job
 
 BASE = "base"
@@ -62,6 +62,7 @@ def plan_cell(
     about: dict[str, Any] | None = None,
     hidden: Sequence[float] = (),
     is_base: bool | None = None,
+    like: str | None = None,
 ) -> CellPlan:
     """Look the preset up and make a config per seed.
 
@@ -74,17 +75,20 @@ def plan_cell(
         changes: settings on top of the preset, nested as in the config.
         about, hidden: see `CellPlan`.
         is_base: None: where the method is the base.
+        like: the method whose preset is taken instead, for a rival that only adds to it.
 
     Raises:
         InputError: an unknown model, a preset without these settings, or a setting that is not
             allowed.
     """
-    found = find_preset(preset, data.source, model, method)
+    found = find_preset(preset, data.source, model, like or method)
+    own = method_settings(method) if like else {}
     configs = tuple(
         ExperimentConfig.parse(
             merged(
                 {"data": data.model_dump(), "model": {"name": model}},
                 found.settings,
+                own,
                 changes or {},
                 {"training": {"seed": seed, "device": device}},
             ),

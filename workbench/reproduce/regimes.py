@@ -171,6 +171,7 @@ def plan_regimes(
                                 about=about,
                                 hidden=point.hidden,
                                 is_base=is_base,
+                                like=BASE if is_base else None,
                             )
                         )
     return plans
