@@ -98,6 +98,26 @@ def test_the_table_has_the_fastest_library_and_the_bare_loop() -> None:
     ]
 
 
+def test_rows_of_another_benchmark_are_taken_over(tmp_path: Path) -> None:
+    row = {"name": "masked copies, k = 3", "peer": "the base step", "model": "fm", "ratio": 0.4}
+    about = {"machine": "a processor", "torch": "2", "threads": 1, "command": "python tests/x.py"}
+    (tmp_path / "out").write_text("fm ...\n" + json.dumps(about | {"rows": [row]}) + "\n")
+    (found,) = merge_speed.read_line(tmp_path / "out")
+    assert found["machine"] == {"cpu": "a processor", "torch": "2", "threads": 1}
+    assert (found["ratio"], found["command"], found["unit"]) == (
+        0.4,
+        "python tests/x.py",
+        "samples/s",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "3", '{"rows": []}'])
+def test_what_is_no_output_of_a_benchmark_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "out").write_text(text)
+    with pytest.raises(InputError, match="not the output of a benchmark"):
+        merge_speed.read_line(tmp_path / "out")
+
+
 def test_auc_is_that_of_the_best_epoch_by_validation() -> None:
     own = auc_cell("workbench", [0.7, 0.8, 0.6], [0.71, 0.79, 0.9])
     other = auc_cell("a", [0.7, 0.6, 0.5], [0.76, 0.99, 0.99])

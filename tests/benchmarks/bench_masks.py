@@ -74,6 +74,8 @@ def measure(dataset: Dataset, model: str, size: int, options: argparse.Namespace
                 "ours": size / spread(seconds)["median"],
                 "theirs": size / spread(base)["median"],
                 "ratio": 1 / spread(ratio)["median"],
+                "ratio_low": 1 / max(ratio),
+                "ratio_high": 1 / min(ratio),
                 "goal": 1 / GOAL if k == GOAL_K else None,
                 "cost": spread(ratio),
                 "products_alone": least,

@@ -13,13 +13,11 @@ is to the first value of its axis; the last line is JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from timing import seconds_of
+from timing import Row, finish, seconds_of, shown
 from torch import Tensor
 
 from workbench.config import ExperimentConfig
@@ -110,23 +108,40 @@ def epoch_of(options: argparse.Namespace, setting: dict[str, int]) -> Callable[[
     return Trainer(model, dataset, config.training)._train_epoch
 
 
-def measure(options: argparse.Namespace, axis: str) -> list[dict[str, Any]]:
+def measure(options: argparse.Namespace, axis: str) -> list[Row]:
     """All values of one axis, taking turns; the first turn warms up."""
-    first = {name: getattr(options, name)[0] for name in AXES}
-    settings = [first | {axis: value} for value in getattr(options, axis)]
+    setting_of_first = {name: getattr(options, name)[0] for name in AXES}
+    settings = [setting_of_first | {axis: value} for value in getattr(options, axis)]
     work = [epoch_of(options, setting) for setting in settings]
     device = pick_device(options.device)
     turns = [[seconds_of(call, device) for call in work] for _ in range(options.rounds + 1)][1:]
-    rows = []
+    rows: list[Row] = []
     for place, setting in enumerate(settings):
         own = [1000 * turn[place] / options.steps for turn in turns]
-        ratio = statistics.median(turn[place] / turn[0] for turn in turns)
-        rows.append({"axis": axis, **setting, "ms_per_step": statistics.median(own)})
-        rows[-1] |= {"low": min(own), "high": max(own), "ratio": ratio}
+        cost = [turn[place] / turn[0] for turn in turns]
         print(
-            f"{axis:10} {setting[axis]:>11,}  {rows[-1]['ms_per_step']:9.2f} ms "
-            f"({min(own):.2f} to {max(own):.2f})  ratio {ratio:6.2f}",
+            f"{axis:10} {setting[axis]:>11,}  {shown(own)} ms  cost to the first {shown(cost)}",
             flush=True,
+        )
+        speeds = [1000 * options.batch_size / statistics.median(own)]
+        speeds.append(speeds[0] * statistics.median(cost))
+        rows.append(
+            {
+                "name": f"{axis.replace('_', ' ')}: {setting[axis]:,}",
+                "peer": f"{setting_of_first[axis]:,}",
+                "model": options.model,
+                "batch_size": options.batch_size,
+                "device": str(device),
+                "mode": f"float32, {options.variant}",
+                "ours": speeds[0],
+                "theirs": speeds[1],
+                "ratio": 1 / statistics.median(cost),
+                "ratio_low": 1 / max(cost),
+                "ratio_high": 1 / min(cost),
+                "goal": None,
+                "ms_per_step": statistics.median(own),
+                "setting": setting,
+            }
         )
     return rows
 
@@ -154,7 +169,7 @@ def main() -> None:
         f"{pick_device(options.device)}, {options.threads} thread(s)"
     )
     rows = [row for axis in AXES for row in measure(options, axis)]
-    print(json.dumps({"settings": vars(options), "rows": rows}))
+    finish(rows, settings=vars(options))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""Put what ``bench_peers.py`` measured into data/results/speed.json, and draw it.
+"""Put what the benchmarks measured into data/results/speed.json, and draw it.
 
     python tests/benchmarks/merge_speed.py CELLS [CELLS ...]
+    python tests/benchmarks/merge_speed.py --lines OUTPUT [OUTPUT ...]
+
+The second takes what another benchmark printed, whose last line is JSON.
 
 Rows that were measured again replace the old ones, the others stay. Table and chart are made from
 the file: ``data/results/speed.md`` and ``speed.svg``.
@@ -48,9 +51,24 @@ def read_cells(folder: Path) -> list[Cell]:
     return cells
 
 
-def merged(old: Sequence[Row], cells: Sequence[Cell]) -> list[Row]:
+def read_line(path: Path) -> list[Row]:
+    """The rows that a benchmark printed last, with machine and command beside each.
+
+    Raises:
+        InputError: no such output, or its last line holds no rows.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        cpu = {"cpu": found["machine"], "torch": found["torch"], "threads": found["threads"]}
+        about = {"machine": cpu, "command": found["command"], "unit": "samples/s", "clock": "cpu"}
+        return [about | row for row in found["rows"]]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{path}: not the output of a benchmark ({error!r})") from None
+
+
+def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
     """Old rows with the newly measured ones in their places, sorted by their keys."""
-    rows = merge(old, rows_of(cells), KEYS)
+    rows = merge(old, new, KEYS)
     return sorted(rows, key=lambda row: [str(row[key]) for key in KEYS])
 
 
@@ -67,12 +85,15 @@ def write(rows: Sequence[Row], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Merge, write, draw, and say how far the goals are."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("cells", nargs="+", type=Path, help="folders that bench_peers.py wrote")
+    parser.add_argument("cells", nargs="*", type=Path, help="folders that bench_peers.py wrote")
+    parser.add_argument("--lines", nargs="+", type=Path, default=[], help="outputs of others")
     parser.add_argument("--out", type=Path, default=FIGURES)
     options = parser.parse_args(arguments)
     try:
         old = speed.read(options.out) if options.out.exists() else []
-        rows = merged(old, [cell for folder in options.cells for cell in read_cells(folder)])
+        new = rows_of([cell for folder in options.cells for cell in read_cells(folder)])
+        new += [row for path in options.lines for row in read_line(path)]
+        rows = merged(old, new)
         write(rows, options.out)
         write_text(options.out.with_suffix(".md"), speed.markdown(rows))
         print(f"{options.out}: {len(rows)} rows")

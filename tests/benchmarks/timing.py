@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -119,7 +121,16 @@ def machine() -> str:
     return platform.processor() or platform.machine()
 
 
+def command() -> str:
+    """The benchmark's command without the places of this machine, so that it can be published."""
+    words = list(sys.argv[1:])
+    for place, word in enumerate(words[:-1]):
+        if word in ("--from", "--out"):
+            words[place + 1] = "DIR"
+    return shlex.join(["python", f"tests/benchmarks/{Path(sys.argv[0]).name}", *words])
+
+
 def finish(rows: list[Row], **facts: Any) -> None:
-    """The last line: JSON."""
+    """The last line: JSON, which ``merge_speed.py --lines`` takes over."""
     about = {"machine": machine(), "torch": torch.__version__, "threads": torch.get_num_threads()}
-    print(json.dumps({**about, **facts, "rows": rows}))
+    print(json.dumps({**about, "command": command(), **facts, "rows": rows}))

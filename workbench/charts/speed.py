@@ -19,6 +19,7 @@ from workbench.errors import InputError
 
 TRAINING = "training speed"
 MODEL_NAMES = {"dcn_v2": "DCN-V2", "dnn": "DNN", "fm": "FM"}
+"""Of the comparison with other libraries; `dnn` is the network of YouTube DNN."""
 PEER_NAMES = {
     "fuxictr": "FuxiCTR",
     "recbole": "RecBole",
@@ -109,7 +110,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         compared = row["goal"] is not None or row["peer"] == "bare loop"
         if not compared or not row.get("fastest", True):
             continue
-        model = MODEL_NAMES.get(row["model"], "")
+        model = MODEL_NAMES.get(row["model"], row["model"] or "")
         peer = PEER_NAMES.get(row["peer"], row["peer"])
         amount = {"samples/s": ",.0f", "seconds": ".2f", "AUC": ".4f"}[row["unit"]]
         values = [f"{row[side]:{amount}} {row['unit']}" for side in ("ours", "theirs")]
