@@ -93,6 +93,8 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     text = " ".join(section.split())
     for said in (
         f"{lift('d', '10%')} AUC at 10% missing values, {lift('d', '50%')} at 50%",
+        f"{lift('c', '10%')} with 10% of the training labels turned around, "
+        f"{lift('c', '30%')} with 30%",
         f"{lift('a', '30-99')} for users with 10 to 99 training events",
         f"{lift('a', '300-999')} beyond",
         f"it is worth {lift('b', 'whole')} to the *other* half",
