@@ -27,7 +27,8 @@ SCALE = "lab_scale"
 RATE = "lab_lr"
 SEED = "lab_seed"
 EPOCHS = "lab_epochs"
-OWN = (VARIANT, MODEL, DIM, ALPHA, K, MASK, SCALE, RATE, SEED, EPOCHS)
+AVERAGE = "lab_average"
+OWN = (VARIANT, MODEL, DIM, ALPHA, K, MASK, SCALE, RATE, SEED, EPOCHS, AVERAGE)
 
 MODELS = (
     "dcn_v2",
@@ -49,6 +50,7 @@ MOST_K = 8
 MOST_SCALE = 4.0
 MOST_SEED = 10_000
 MOST_EPOCHS = 1000
+AVERAGE_DECAY = 0.999
 READINGS_PER_EPOCH = 20
 MOST_STEPS_PER_READING = 10
 """So that a pause comes within a second also on slow machines."""
@@ -174,7 +176,8 @@ def _framework(start: ExperimentConfig, moved: Callable[[], None]) -> None:
 
 
 def _training(start: ExperimentConfig, moved: Callable[[], None]) -> None:
-    first, second, third = st.columns([2, 1, 1])
+    columns = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
+    first, second, third, fourth = columns
     with first:
         options = _with(RATES, start.training.lr)
         state.one(RATE, options, _text(start.training.lr))
@@ -191,6 +194,14 @@ def _training(start: ExperimentConfig, moved: Callable[[], None]) -> None:
             key=EPOCHS,
             help=f"Training stops earlier after {start.training.patience} without a better "
             "validation AUC.",
+        )
+    with fourth:
+        state.flag(AVERAGE, start.training.average_decay is not None)
+        st.toggle(
+            "Average weights",
+            key=AVERAGE,
+            help="Validates and keeps a moving average of the weights instead of the last ones. "
+            "Acts at the next start.",
         )
 
 
@@ -218,6 +229,9 @@ def experiment(start: ExperimentConfig) -> ExperimentConfig:
         "lr": float(session[RATE]),
         "seed": session[SEED],
         "epochs": session[EPOCHS],
+        "average_decay": (start.training.average_decay or AVERAGE_DECAY)
+        if session[AVERAGE]
+        else None,
     }
     values["training"]["log_every"] = steps_per_reading(values)
     return ExperimentConfig.parse(values, "settings")

@@ -59,6 +59,7 @@ def test_a_link_sets_everything(runs: RunStore, open_app: Any) -> None:
         "lab_lr": "0.005",
         "lab_seed": "7",
         "lab_epochs": "3",
+        "lab_average": "yes",
     }
     app = open_app(runs.root, page="live_lab", **link)
     for name, value in link.items():
@@ -70,6 +71,7 @@ def test_a_link_sets_everything(runs: RunStore, open_app: Any) -> None:
     assert (own.alpha, own.k, own.mask_range, own.weight_scale) == (0.5, 4, (0.2, 0.4), 2.0)
     assert (own.variant.value, config.model.name, config.model.dim) == ("full", "autoint", 32)
     assert (config.training.lr, config.training.seed, config.training.epochs) == (0.005, 7, 3)
+    assert config.training.average_decay == 0.999
     # All else is as in the run that the data set comes with.
     base = runs.open("base-s0").config
     assert config.data == base.data
