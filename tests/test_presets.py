@@ -75,7 +75,11 @@ def test_what_was_tuned_is_the_best_trial_of_a_recorded_search() -> None:
 
 
 def test_parts_of_the_framework_come_out_of_the_tuned_whole() -> None:
-    source, model, _ = next(found for found in TUNED if found[2] == "full")
+    source, model, _ = next(
+        found
+        for found in sorted(TUNED)
+        if found[2] == "full" and (*found[:2], "adapter") not in TUNED
+    )
     whole = find_preset("tuned", source, model, "full")
     part = find_preset("tuned", source, model, "adapter")
     assert part.trials == whole.trials

@@ -106,18 +106,19 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "| What | Model | Batch | Mode | Against | Here | There | Times as good (range) | Goal |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
+    names = MODEL_NAMES | {"youtube_dnn": "YouTube DNN"}
     for row in rows:
         compared = row["goal"] is not None or row["peer"] == "bare loop"
         if not compared or not row.get("fastest", True):
             continue
-        model = MODEL_NAMES.get(row["model"], row["model"] or "")
+        model = names.get(row["model"], row["model"] or "")
         peer = PEER_NAMES.get(row["peer"], row["peer"])
         amount = {"samples/s": ",.0f", "seconds": ".2f", "AUC": ".4f"}[row["unit"]]
         values = [f"{row[side]:{amount}} {row['unit']}" for side in ("ours", "theirs")]
         times = f"{row['ratio']:.2f}" if row["unit"] != "AUC" else f"{row['ratio']:.4f}"
         if row.get("ratio_low") is not None:
             times += f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-        goal = "" if row["goal"] is None else f"{row['goal']:g}"
+        goal = "" if row["goal"] is None else f"{row['goal']:.3g}"
         batch = "" if row["batch_size"] is None else f"{row['batch_size']:,}"
         fields = [row["name"], model, batch, row["mode"], peer, *values, times, goal]
         lines.append(f"| {' | '.join(str(field) for field in fields)} |")
