@@ -103,6 +103,8 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
         f"it is worth {lift('b', 'whole')} to the *other* half",
         f"{lift('b', 'new users')} for new users, {lift('b', 'new items')} for new items, "
         f"{lift('b', '0')} for users whose history is cut to nothing",
+        f"The adapter alone costs {lift('b', 'new users', 'adapter')} and "
+        f"{lift('b', 'new items', 'adapter')} there",
     ):
         assert said in text
     assert lift("a", "10-29") == lift("a", "30-99")
