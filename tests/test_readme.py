@@ -113,3 +113,18 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
         < lifts["full", "b", "whole"]["rela_impr"] / lifts["full", "a", "all users"]["rela_impr"]
         < 3.5
     )
+
+
+def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_root: Path) -> None:
+    path = project_root / "data" / "results" / "table3.json"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    means = {(c["preset"], c["model"], c["variant"]): c["auc_mean"] for c in cells}
+    text = " ".join(readme.split())
+    assert "gave FM and YouTube DNN almost three times as much as the framework" in text
+    for model in ("fm", "youtube_dnn"):
+        base = means["tuned", model, "base"]
+        before = means["data/results/last_iterate", model, "base"]
+        lift = means["tuned", model, "full"] - base
+        assert 2.5 < (base - before) / lift < 3
+        assert f"from {before:.4f} to {base:.4f}" in text.replace("YouTube DNN's from", "from")
+        assert f"+{lift:.4f}" in text
