@@ -103,8 +103,7 @@ def _ours(table: str, cells: list[dict[str, Any]]) -> None:
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{table}.json: a cell lacks or has a wrong {error}") from None
     show.says(said)
-    with st.container(key="sideways-chart"):  # page.css lets it scroll on a narrow screen
-        show.draw(spec, f"chart_{table}", width="content")
+    show.draw(spec, f"chart_{table}", width="content")
     frame = pd.DataFrame([{name: cell.get(key) for key, name in COLUMNS.items()} for cell in cells])
     frame.insert(4, "seeds", [len(cell.get("seeds", [])) for cell in cells])
     frame["variant"] = frame["variant"].map(lambda label: name_of(str(label)))
