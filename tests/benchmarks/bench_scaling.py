@@ -123,8 +123,7 @@ def measure(options: argparse.Namespace, axis: str) -> list[Row]:
             f"{axis:10} {setting[axis]:>11,}  {shown(own)} ms  cost to the first {shown(cost)}",
             flush=True,
         )
-        speeds = [1000 * options.batch_size / statistics.median(own)]
-        speeds.append(speeds[0] * statistics.median(cost))
+        speed = 1000 * options.batch_size / statistics.median(own)
         rows.append(
             {
                 "name": f"{axis.replace('_', ' ')}: {setting[axis]:,}",
@@ -133,8 +132,8 @@ def measure(options: argparse.Namespace, axis: str) -> list[Row]:
                 "batch_size": options.batch_size,
                 "device": str(device),
                 "mode": f"float32, {options.variant}",
-                "ours": speeds[0],
-                "theirs": speeds[1],
+                "ours": speed,
+                "theirs": speed * statistics.median(cost),
                 "ratio": 1 / statistics.median(cost),
                 "ratio_low": 1 / max(cost),
                 "ratio_high": 1 / min(cost),

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from timing import seconds_of
+from timing import in_turns, ratios, seconds_of, spread
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -71,15 +71,16 @@ def measure(
     for n in options.members:
         members = [Member(member(config, data, i, differ=options.differ)) for i in range(n)]
         work[n] = Stack(members).train_epoch
-    times: dict[int, list[float]] = {n: [] for n in work}
-    for turn in range(options.rounds + 1):
-        for n, call in work.items():
-            spent = seconds_of(call, data.device)
-            if turn:
-                times[n].append(1000 * spent / options.steps)
+    turns = {
+        str(n): lambda call=call: seconds_of(call, data.device)  # type: ignore[misc]
+        for n, call in work.items()
+    }
+    in_turns(turns, 1)  # warms up
+    seen = in_turns(turns, options.rounds)
+    times = {n: [1000 * one / options.steps for one in seen[str(n)]] for n in work}
     rows = []
     for n in options.members:
-        ratios = [many / one for many, one in zip(times[n], times[0], strict=True)]
+        ratio = spread(ratios(times[n], times[0]))
         rows.append(
             {
                 "model": model,
@@ -87,15 +88,15 @@ def measure(
                 "members": n,
                 "ms_alone": statistics.median(times[0]),
                 "ms_side_by_side": statistics.median(times[n]),
-                "ratio": statistics.median(ratios),
-                "ratio_low": min(ratios),
-                "ratio_high": max(ratios),
+                "ratio": ratio["median"],
+                "ratio_low": ratio["low"],
+                "ratio_high": ratio["high"],
             }
         )
         print(
             f"{model:12} {batch_size:6} {n:3}  {rows[-1]['ms_alone']:9.2f} "
             f"{rows[-1]['ms_side_by_side']:9.2f}  {rows[-1]['ratio']:6.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})  {rows[-1]['ratio'] / n:5.2f}",
+            f"({ratio['low']:.2f} to {ratio['high']:.2f})  {rows[-1]['ratio'] / n:5.2f}",
             flush=True,
         )
     return rows

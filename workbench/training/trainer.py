@@ -123,6 +123,10 @@ class Trainer:
             if self.stop_requested:
                 break
             self._validate(losses, time.perf_counter() - started - (self.waited - waited))
+        self.finish()
+
+    def finish(self) -> None:
+        """Restore the best weights, and tell the hooks."""
         if self.best_weights:
             self.model.load_state_dict(self.best_weights)
         self.hooks.finished(self)

@@ -77,7 +77,7 @@ def shared_out(dataset: Dataset, share: Share) -> Dataset:
             the files of its own.
         share: is told of every global batch; `Share.total` is 0 again after the last.
     """
-    content = {one.name: getattr(dataset, one.name) for one in fields(dataset)}
+    content = _content(dataset, type(dataset))
     if isinstance(dataset, StreamedDataset):
         return SharedStream(**content, training=share)
     return SharedDataset(**content, training=share)
@@ -101,9 +101,8 @@ class SharedDataset(Dataset):
         if split != "train":
             yield from super().batches(split, batch_size, generator, start=start)
             return
-        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        shares = _Shares(**_content(self, SharedDataset))
         try:
-            shares = _Shares(**content)
             yield from Dataset.batches(shares, split, batch_size, generator, start=start)
         finally:
             self.training.take(0)
@@ -136,10 +135,8 @@ class SharedStream(StreamedDataset):
         if split != "train":
             yield from super().batches(split, batch_size, generator, start=start)
             return
-        content: dict[str, Any] = {
-            one.name: getattr(self, one.name) for one in fields(StreamedDataset)
-        }
-        own = StreamedDataset(**content).shared_out(self.training.rank, self.training.size)
+        whole = StreamedDataset(**_content(self, StreamedDataset))
+        own = whole.shared_out(self.training.rank, self.training.size)
         total = self.rows_in("train")
         try:
             for step, batch in enumerate(own.batches(split, batch_size, generator, start=start)):
@@ -147,3 +144,8 @@ class SharedStream(StreamedDataset):
                 yield batch if len(batch) else own.head(split, 1)
         finally:
             self.training.take(0)
+
+
+def _content(dataset: Dataset, kind: type[Dataset]) -> dict[str, Any]:
+    """The fields of a data set that `kind` has too, to make one of another kind from."""
+    return {one.name: getattr(dataset, one.name) for one in fields(kind)}

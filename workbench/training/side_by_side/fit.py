@@ -112,9 +112,7 @@ def _own_random_state(member: Member) -> Iterator[None]:
 def _finish(member: Member, left: Left | None) -> None:
     trainer = member.trainer
     if member.problem is None:
-        if trainer.best_weights:
-            trainer.model.load_state_dict(trainer.best_weights)
-        trainer.hooks.finished(trainer)
+        trainer.finish()
     if left is not None:
         left(trainer, member.problem)
 
