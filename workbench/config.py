@@ -344,6 +344,7 @@ class TrainingConfig(_Section):
     # Steps after which the run's state is kept within an epoch, at the next reading of the loss;
     # None: only after each epoch. A run that is killed, or stopped, goes on from there.
     checkpoint_steps: int | None = Field(default=None, ge=1)
+    # Rows of one pass of evaluation, at most; a processor takes 4096 of them.
     eval_batch_size: int = Field(default=16_384, ge=1, le=10_000_000)
     # What was moved while the model trained, in order. A run that was steered by hand can thereby
     # be repeated from its config to the bit, and never passes for one that was not.

@@ -18,6 +18,7 @@ from tests.models.tiny import (
     tiny_model,
 )
 from workbench.data.dataset import Batch
+from workbench.nn import framework
 from workbench.nn.framework import AdaF2M2, primary_logit, task_loss
 from workbench.nn.mask import FeatureMask
 
@@ -115,6 +116,43 @@ class TestLosses:
         expected = sum(per_copy) if reduction == "sum" else sum(per_copy) / 3
         assert losses.auxiliary.item() == pytest.approx(expected, rel=1e-5)
         assert torch.equal(losses.total, losses.main + 0.7 * losses.auxiliary)
+
+    @pytest.mark.parametrize(
+        ("name", "options", "rows", "passes"),
+        [
+            ("dcn_v2", {}, 32, [96]),
+            ("dcn_v2", {}, 1024, [2048, 1024]),
+            ("dcn_v2", {}, 1025, [1025, 1025, 1025]),
+            ("fm", {}, 2049, [2049, 2049, 2049]),
+            ("multitask", {}, 1500, [1500, 1500, 1500]),
+            # Batch norm and dropout tell one pass from several.
+            ("afn", {}, 2049, [6147]),
+            ("dcn_v2", {"dropout": 0.2}, 2049, [6147]),
+            ("dcn_v2", {}, 0, [0]),
+        ],
+    )
+    def test_large_copies_pass_one_by_one(
+        self,
+        name: str,
+        options: dict[str, Any],
+        rows: int,
+        passes: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        model = tiny_model(tiny_config(name, "mask", options, k=3))
+        batch = tiny_batch(rows)
+        seen: list[int] = []
+        hook = model.base.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
+        apart = losses_of(model, batch, seed=3)
+        hook.remove()
+        assert seen == [rows, *passes]  # the samples themselves first
+        if rows and not options:
+            monkeypatch.setattr(framework, "ROWS_OF_A_PASS", 10**9)
+            together = losses_of(model, batch, seed=3)
+            assert torch.allclose(apart.total, together.total, rtol=1e-6)
+            one, other = (gradient_of(model, losses.total) for losses in (apart, together))
+            for parameter, gradient in one.items():
+                assert torch.allclose(gradient, other[parameter], rtol=1e-4, atol=1e-7)
 
     def test_main_is_the_mean_cross_entropy_of_serving(self) -> None:
         model = model_of("full")

@@ -13,9 +13,12 @@ from workbench.data.dataset import Batch
 from workbench.nn.adapter import StateAwareAdapter
 from workbench.nn.cold_states import ColdStates
 from workbench.nn.embedding import FeatureEmbedding
-from workbench.nn.layers import parameters_kept, running_statistics_kept
+from workbench.nn.layers import parameters_kept, rows_apart, running_statistics_kept
 from workbench.nn.mask import FeatureMask
 from workbench.nn.shadows import Simulated, joined
+
+# Masked copies share a pass through the base model up to this many rows, on a processor.
+ROWS_OF_A_PASS = 2048
 
 
 class Losses(NamedTuple):
@@ -83,6 +86,7 @@ class AdaF2M2(nn.Module):
         self.adapter: StateAwareAdapter | None = None
         self.cold_states: ColdStates | None = None
         self.epoch = 0
+        self._rows_apart = rows_apart(base)
         if config.variant.has_mask:
             ids = torch.tensor([slot.is_id for slot in embedding.layout.slots])
             self.mask = FeatureMask(config.k, config.mask_range, ids, config.mask_id_range)
@@ -189,9 +193,22 @@ class AdaF2M2(nn.Module):
         copies = self.mask(vectors, mask_vectors, generator)  # [k, batch, feature, dim]
         k = copies.shape[0]
         with running_statistics_kept(self.base):
-            logit = self.base(copies.flatten(0, 1))  # [k * batch] or [k * batch, task]
+            logits = [self.base(part.flatten(0, 1)) for part in self._passes(copies)]
+        logit = torch.cat(logits)  # [k * batch] or [k * batch, task]
         mean = task_loss(logit, labels.repeat(k, 1))
         return mean * k if self.config.aux_reduction == "sum" else mean
+
+    def _passes(self, copies: Tensor) -> tuple[Tensor, ...]:
+        """The copies [k, batch, feature, dim], in parts that pass through the base model at once.
+
+        A GPU is the faster the more rows it gets at once. A processor loses its caches over large
+        passes: copies of 4096 rows one by one take an eighth off a step of DCN-V2 with k = 3
+        (tests/benchmarks/bench_masks.py). Batch norm and dropout tell one pass from several.
+        """
+        k, rows = copies.shape[:2]
+        if copies.device.type != "cpu" or not self._rows_apart:
+            return (copies,)
+        return torch.split(copies, min(k, max(1, ROWS_OF_A_PASS // max(rows, 1))))
 
     @torch.no_grad()
     def explain(self, batch: Batch) -> Explanation:

@@ -30,6 +30,19 @@ def relu_tower(inputs: int, hidden: Sequence[int], dropout: float = 0.0) -> nn.S
     return nn.Sequential(*layers)
 
 
+def rows_apart(module: nn.Module) -> bool:
+    """Whether a row's output in training is the same whatever other rows pass with it.
+
+    It is not with batch norm, nor with dropout, whose draws follow the order of the rows.
+    """
+    dropouts = [m for m in module.modules() if isinstance(m, nn.Dropout) and m.p > 0]
+    return not dropouts and not _batch_norms(module)
+
+
+def _batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
 @contextmanager
 def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norm within this context normalises by the batch and leaves its running statistics.
@@ -37,7 +50,7 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     Masked copies pass through the same network as real samples; at serving time only real samples
     do, so only they may move the statistics that serving uses.
     """
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = _batch_norms(module)
     before = [norm.track_running_stats for norm in norms]
     for norm in norms:
         norm.track_running_stats = False

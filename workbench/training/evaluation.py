@@ -13,6 +13,10 @@ from workbench.data.dataset import Batch, Dataset
 from workbench.metrics import auc, log_loss, uauc
 from workbench.nn.framework import AdaF2M2, primary_logit
 
+# A processor takes no more rows at once: AFN and AutoInt lose a third of their speed in passes
+# four times as large, which its caches do not hold (tests/benchmarks/bench_evaluation.py).
+ROWS_OF_A_PASS = 4096
+
 
 class Scores(NamedTuple):
     """Metrics of one split; NaN where one class is missing."""
@@ -25,8 +29,15 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def predict(model: AdaF2M2, dataset: Dataset, split: str, batch_size: int = 16_384) -> Tensor:
-    """Logits [sample] of the first task on the serving path, in the split's order."""
-    return predict_batches(model, dataset.batches(split, batch_size))
+    """Logits [sample] of the first task on the serving path, in the split's order.
+
+    Args:
+        model: on the data's device.
+        dataset: the samples.
+        split: which of them.
+        batch_size: rows at once, at most; a processor takes up to `ROWS_OF_A_PASS` of them.
+    """
+    return predict_batches(model, dataset.batches(split, _at_once(dataset, batch_size)))
 
 
 @torch.no_grad()
@@ -47,6 +58,11 @@ def predict_batches(model: AdaF2M2, batches: Iterable[Batch]) -> Tensor:
         return torch.cat([primary_logit(model(batch)) for batch in batches])
     finally:
         model.train(was_training)
+
+
+def _at_once(dataset: Dataset, batch_size: int) -> int:
+    on_processor = dataset.device.type == "cpu"
+    return min(batch_size, ROWS_OF_A_PASS) if on_processor else batch_size
 
 
 def score(logits: Tensor, dataset: Dataset, split: str) -> Scores:
@@ -95,7 +111,7 @@ def weight_table(
     was_training = model.training
     model.eval()
     weights, contributions = [], []
-    for batch in dataset.batches(split, batch_size):
+    for batch in dataset.batches(split, _at_once(dataset, batch_size)):
         explanation = model.explain(batch)
         weights.append(explanation.weights)
         contributions.append(explanation.contributions)
