@@ -1,14 +1,20 @@
-"""A study that machines share: the budget is exact, nothing is done twice, silence is noticed."""
+"""A study that machines share: the budget is exact, nothing is done twice, silence is noticed.
+
+With WORKBENCH_STUDY_SERVER, the URL of a database whose name holds "test" and whose studies may be
+deleted, all of it is tried on that server too; its driver must be installed.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,8 +37,24 @@ def ready(monkeypatch: pytest.MonkeyPatch) -> Ready:
     return Ready(monkeypatch)
 
 
-def shared_plan(folder: Path, kind: str = "journal", trials: int = 5) -> Plan:
-    server = {"journal": f"journal:{folder}/log", "sqlite": f"sqlite:///{folder}/study.db"}[kind]
+SERVER = os.environ.get("WORKBENCH_STUDY_SERVER", "")
+on_a_server = pytest.mark.skipif(not SERVER, reason="WORKBENCH_STUDY_SERVER names no database")
+
+
+@pytest.fixture(params=["journal", "sqlite", pytest.param("server", marks=on_a_server)])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the machines meet; nothing is there yet."""
+    if request.param == "journal":
+        return f"journal:{tmp_path}/log"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/study.db"
+    assert "test" in urlsplit(SERVER).path, "studies there are deleted"
+    for name in optuna.get_all_study_names(SERVER):
+        optuna.delete_study(study_name=name, storage=SERVER)
+    return SERVER
+
+
+def shared_plan(folder: Path, server: str, trials: int = 5) -> Plan:
     return replace(plan_for(folder, trials=trials), server=server)
 
 
@@ -40,9 +62,8 @@ def states(plan: Plan) -> Counter[str]:
     return Counter(trial.state.name for trial in open_study(optuna, plan).trials)
 
 
-@pytest.mark.parametrize("kind", ["journal", "sqlite"])
-def test_one_machine_alone_spends_all(tmp_path: Path, ready: Ready, kind: str) -> None:
-    plan = shared_plan(tmp_path, kind)
+def test_one_machine_alone_spends_all(tmp_path: Path, ready: Ready, server: str) -> None:
+    plan = shared_plan(tmp_path, server)
     found = search(plan)
     assert found.trials == found.complete == len(ready.configs) == 5
     assert found.failed == 0
@@ -53,9 +74,9 @@ def test_one_machine_alone_spends_all(tmp_path: Path, ready: Ready, kind: str) -
     assert search(replace(plan, trials=7)).trials == len(ready.configs) == 7
 
 
-def test_a_trial_beyond_the_budget_is_withdrawn(tmp_path: Path, ready: Ready) -> None:
+def test_a_trial_beyond_the_budget_is_withdrawn(tmp_path: Path, ready: Ready, server: str) -> None:
     """Two machines that both saw room for one more ask at the same moment."""
-    plan = shared_plan(tmp_path, trials=2)
+    plan = shared_plan(tmp_path, server, trials=2)
     study = open_study(optuna, plan)
     here = SharedLoop(optuna, plan, study, lambda line: None)
     there = SharedLoop(optuna, plan, open_study(optuna, plan), lambda line: None)
@@ -68,8 +89,8 @@ def test_a_trial_beyond_the_budget_is_withdrawn(tmp_path: Path, ready: Ready) ->
     assert here._left() == there._left() == 0
 
 
-def test_trials_of_two_machines_draw_apart(tmp_path: Path, ready: Ready) -> None:
-    plan = shared_plan(tmp_path, trials=20)
+def test_trials_of_two_machines_draw_apart(tmp_path: Path, ready: Ready, server: str) -> None:
+    plan = shared_plan(tmp_path, server, trials=20)
     loops = [
         SharedLoop(optuna, plan, open_study(optuna, plan), lambda line: None) for _ in range(2)
     ]
@@ -82,8 +103,10 @@ def test_trials_of_two_machines_draw_apart(tmp_path: Path, ready: Ready) -> None
     assert len(set(drawn)) == 6
 
 
-def test_only_one_machine_queues_a_lost_trial_again(tmp_path: Path, ready: Ready) -> None:
-    plan = shared_plan(tmp_path, trials=3)
+def test_only_one_machine_queues_a_lost_trial_again(
+    tmp_path: Path, ready: Ready, server: str
+) -> None:
+    plan = shared_plan(tmp_path, server, trials=3)
     study = open_study(optuna, plan)
     lost = SharedLoop(optuna, plan, study, lambda line: None)._ask()
     assert lost is not None
@@ -97,9 +120,9 @@ def test_only_one_machine_queues_a_lost_trial_again(tmp_path: Path, ready: Ready
 
 
 def test_silence_is_noticed_and_signs_of_life_are_too(
-    tmp_path: Path, ready: Ready, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ready: Ready, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = shared_plan(tmp_path, trials=2)
+    plan = shared_plan(tmp_path, server, trials=2)
     there = SharedLoop(optuna, plan, open_study(optuna, plan), lambda line: None)
     alive, silent = there._ask(), there._ask()
     assert alive is not None
@@ -116,8 +139,8 @@ def test_silence_is_noticed_and_signs_of_life_are_too(
     assert states_now[silent.number] == "FAIL"
 
 
-def test_what_was_given_up_is_not_told_twice(tmp_path: Path, ready: Ready) -> None:
-    plan = shared_plan(tmp_path, trials=1)
+def test_what_was_given_up_is_not_told_twice(tmp_path: Path, ready: Ready, server: str) -> None:
+    plan = shared_plan(tmp_path, server, trials=1)
     lines: list[str] = []
     loop = SharedLoop(optuna, plan, open_study(optuna, plan), lines.append)
     trial = loop._ask()
@@ -128,8 +151,10 @@ def test_what_was_given_up_is_not_told_twice(tmp_path: Path, ready: Ready) -> No
     assert states(plan) == {"FAIL": 1}
 
 
-def test_an_interrupted_machine_leaves_its_trial_to_others(tmp_path: Path, ready: Ready) -> None:
-    plan = shared_plan(tmp_path, trials=3)
+def test_an_interrupted_machine_leaves_its_trial_to_others(
+    tmp_path: Path, ready: Ready, server: str
+) -> None:
+    plan = shared_plan(tmp_path, server, trials=3)
     ready.die_at = 1
     with pytest.raises(KeyboardInterrupt):
         search(plan)
@@ -141,8 +166,8 @@ def test_an_interrupted_machine_leaves_its_trial_to_others(tmp_path: Path, ready
     assert search(plan).trials == 3
 
 
-def test_another_search_is_refused(tmp_path: Path, ready: Ready) -> None:
-    plan = shared_plan(tmp_path, trials=1)
+def test_another_search_is_refused(tmp_path: Path, ready: Ready, server: str) -> None:
+    plan = shared_plan(tmp_path, server, trials=1)
     search(plan)
     other = replace(plan, space=SPACE.model_copy(update={"dims": (8,)}))
     with pytest.raises(InputError, match="was started with other settings"):
@@ -170,6 +195,13 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    plan = replace(plan_for(tmp_path), server="postgresql+psycopg://me:secret@db.example/tune")
+    with pytest.raises(InputError, match=r"me:\*\*\*@db.example/tune: its driver is not installed"):
+        open_study(optuna, plan)
+
+
 @pytest.mark.parametrize(
     ("study", "server"),
     [("runs/a.db", False), ("postgresql://db/x", True), ("journal:/mnt/a", True), ("a.db", False)],
@@ -179,11 +211,11 @@ def test_a_server_is_told_from_a_file(study: str, server: bool) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_share_one_study(tmp_path: Path, project_root: Path) -> None:
+def test_two_processes_share_one_study(tmp_path: Path, project_root: Path, server: str) -> None:
     """Really at the same time: both train, no trial is trained by both, the budget is exact."""
     command = [sys.executable, "-m", "workbench", "tune", "--set", "data.planted.rows=600"]
     command += ["--model", "fm", "--variant", "base", "--epochs", "1", "--dims", "2", "--json"]
-    command += ["--trials", "9", "--study", f"journal:{tmp_path}/log", "--device", "cpu"]
+    command += ["--trials", "9", "--study", server, "--device", "cpu"]
     both = [
         subprocess.Popen(
             [*command, "--out", str(tmp_path / str(number))],

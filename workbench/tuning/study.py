@@ -139,6 +139,11 @@ def open_study(optuna: Any, plan: Plan) -> Study:
             pruner=pruner(),
             load_if_exists=True,
         )
+    except ImportError:
+        raise InputError(
+            f"--study {plan.place}: its driver is not installed; pip install 'psycopg[binary]' for "
+            "postgresql://, mysqlclient for mysql://"
+        ) from None
     except Exception as error:  # SQLAlchemy's errors share no base that is worth an import
         reason = shown(str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise InputError(f"--study {plan.place}: not a study that can be used ({reason})") from None
