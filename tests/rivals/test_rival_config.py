@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.rivals.rival_models import rival_config
-from workbench.config import _LATER_SWITCHES, ExperimentConfig, RivalConfig
+from workbench.config import ExperimentConfig, RivalConfig
+from workbench.config.experiment import LATER_SWITCHES
 from workbench.errors import InputError
 
 
@@ -38,7 +39,7 @@ def test_without_a_rival_the_fingerprint_knows_nothing_of_the_section(with_seed:
     for key in (*computing, *(() if with_seed else ("seed",))):
         del values["training"][key]
     # Nor of switches that came later and are off.
-    for section, keys in _LATER_SWITCHES.items():
+    for section, keys in LATER_SWITCHES.items():
         for key in keys:
             del values[section][key]
     text = json.dumps(values, sort_keys=True)
