@@ -23,7 +23,7 @@ def relu_tower(inputs: int, hidden: Sequence[int], dropout: float = 0.0) -> nn.S
     """Linear, ReLU and dropout for each width in `hidden`; no output layer."""
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [linear(inputs, width), nn.ReLU()]
+        layers += [linear(inputs, width), nn.ReLU(inplace=True)]
         if dropout:
             layers.append(nn.Dropout(dropout))
         inputs = width
