@@ -12,14 +12,12 @@ case. The last line is JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
-from timing import in_turns, ratios, seconds_of, spread
+from timing import Row, finish, in_turns, ratios, seconds_of, spread
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -28,6 +26,10 @@ from workbench.nn.build import model_for
 from workbench.training.experiment import pick_device, resolve
 from workbench.training.side_by_side.stack import Member, Stack
 from workbench.training.trainer import Trainer
+
+GOAL = 2.0
+"""Times the step of one model that `GOAL_MEMBERS` of them may cost, on a GPU."""
+GOAL_MEMBERS = 16
 
 
 def config_for(options: argparse.Namespace, model: str, batch_size: int) -> ExperimentConfig:
@@ -60,9 +62,17 @@ def cut(dataset: Dataset, rows: int) -> Dataset:
     return replace(dataset, splits={**dataset.splits, "train": train})
 
 
+def where(device: torch.device) -> Row:
+    """The device, and what its rows say of a GPU."""
+    if device.type != "cuda":
+        return {"device": device.type}
+    gpu = {"gpu": torch.cuda.get_device_name(device), "torch": torch.__version__}
+    return {"device": device.type, "machine": gpu, "clock": "wall"}
+
+
 def measure(
     options: argparse.Namespace, dataset: Dataset, model: str, batch_size: int
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Rounds of all sizes in turn, after one that warms up."""
     config = config_for(options, model, batch_size)
     data = cut(dataset, options.steps * batch_size)
@@ -78,25 +88,31 @@ def measure(
     in_turns(turns, 1)  # warms up
     seen = in_turns(turns, options.rounds)
     times = {n: [1000 * one / options.steps for one in seen[str(n)]] for n in work}
-    rows = []
+    rows: list[Row] = []
     for n in options.members:
-        ratio = spread(ratios(times[n], times[0]))
+        cost = spread(ratios(times[n], times[0]))
+        alone, together = statistics.median(times[0]), statistics.median(times[n])
         rows.append(
-            {
+            where(data.device)
+            | {
+                "name": f"{n} models side by side",
+                "peer": "one model alone",
                 "model": model,
                 "batch_size": batch_size,
-                "members": n,
-                "ms_alone": statistics.median(times[0]),
-                "ms_side_by_side": statistics.median(times[n]),
-                "ratio": ratio["median"],
-                "ratio_low": ratio["low"],
-                "ratio_high": ratio["high"],
+                "mode": f"{options.variant}, k = {options.k}",
+                "ours": 1000 * batch_size / together,
+                "theirs": 1000 * batch_size / alone,
+                "ratio": 1 / cost["median"],
+                "ratio_low": 1 / cost["high"],
+                "ratio_high": 1 / cost["low"],
+                "goal": 1 / GOAL if n == GOAL_MEMBERS and data.device.type == "cuda" else None,
+                "cost": cost,
             }
         )
         print(
-            f"{model:12} {batch_size:6} {n:3}  {rows[-1]['ms_alone']:9.2f} "
-            f"{rows[-1]['ms_side_by_side']:9.2f}  {rows[-1]['ratio']:6.2f} "
-            f"({ratio['low']:.2f} to {ratio['high']:.2f})  {rows[-1]['ratio'] / n:5.2f}",
+            f"{model:12} {batch_size:6} {n:3}  {alone:9.2f} {together:9.2f}  "
+            f"{cost['median']:6.2f} ({cost['low']:.2f} to {cost['high']:.2f})  "
+            f"{cost['median'] / n:5.2f}",
             flush=True,
         )
     return rows
@@ -131,7 +147,7 @@ def main() -> None:
         for batch_size in options.batch_sizes
         for row in measure(options, dataset, model, batch_size)
     ]
-    print(json.dumps({"settings": vars(options) | {"device": str(device)}, "rows": rows}))
+    finish(rows, settings=vars(options) | {"device": str(device)})
 
 
 if __name__ == "__main__":
