@@ -12,17 +12,15 @@ largest part has; the last line is JSON. TorchRec's modes run where it is instal
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
+from timing import Row, finish
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -157,7 +155,7 @@ def report(
         f"{options.rounds} rounds of {options.steps} steps, {os.cpu_count()} cores, load "
         f"{os.getloadavg()[0]:.1f}"
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name, speeds in seen.items():
         ratios = [a / b for a, b in zip(speeds, seen["one process"], strict=True)]
         median = statistics.median(speeds)
@@ -171,18 +169,22 @@ def report(
             {
                 "name": "training over two processes",
                 "peer": "one process",
-                "model": f"{options.model} {options.variant}",
+                "model": options.model,
+                "variant": options.variant,
                 "batch_size": options.batch_size,
-                "device": platform.processor() or platform.machine(),
+                "device": options.device,
                 "mode": name,
+                "clock": "wall",
                 "ours": median,
                 "theirs": statistics.median(seen["one process"]),
                 "ratio": ratio,
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
                 "goal": None,
                 "largest_part": largest[name],
             }
         )
-    print(json.dumps({"settings": vars(options), "load": os.getloadavg()[0], "rows": rows}))
+    finish(rows, settings=vars(options), load=os.getloadavg()[0])
 
 
 def main() -> int:

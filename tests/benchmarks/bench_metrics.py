@@ -11,7 +11,6 @@ takes beside its arguments, in bytes per row.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import sys
@@ -23,11 +22,19 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
+from timing import Row, finish, where
 
 from workbench.metrics import auc, auc_by_group, log_loss, uauc
 from workbench.statistics import METRICS, median_bootstrap, paired_bootstrap, slope_interval
 
 BOOTSTRAP_ROWS = 1_000_000
+LIMIT_ROWS = 100_000_000
+LIMIT_SECONDS = 1.0
+"""The goal on a GPU: AUC of so many rows in so long."""
+PEERS = {
+    "auc": ("auc, scikit-learn",),
+    "uauc": ("uauc, pandas ranks", "uauc, pandas and scikit-learn"),
+}
 
 
 def long_tailed_rows(rows: int, users: int) -> dict[str, np.ndarray]:
@@ -142,8 +149,8 @@ def others(data: dict[str, np.ndarray], options: argparse.Namespace) -> dict[str
     return calls
 
 
-def measure(options: argparse.Namespace, rows: int) -> dict[str, Any]:
-    """All calls on so many rows."""
+def measure(options: argparse.Namespace, rows: int) -> list[Row]:
+    """All calls on so many rows; prints them."""
     device = torch.device(options.device)
     cpu = torch.device("cpu")
     data = long_tailed_rows(rows, options.users)
@@ -156,7 +163,40 @@ def measure(options: argparse.Namespace, rows: int) -> dict[str, Any]:
     for name, value in seconds.items():
         taken = f"{memory[name]:8.1f} bytes/row" if name in memory else ""
         print(f"{rows:11,} {name:30s} {1000 * value:12.2f} ms {taken}", flush=True)
-    return {"rows": rows, "seconds": seconds, "bytes_per_row": memory}
+    found = [limited(name, rows, seconds[name], device) for name in own] + [
+        result(name, peer, rows, seconds[name], seconds[peer], device)
+        for name in own
+        for peer in PEERS.get(name, ())
+        if peer in seconds
+    ]
+    return [row | {"bytes_per_row": memory[row["metric"]]} for row in found]
+
+
+def result(name: str, peer: str, rows: int, own: float, other: float, device: torch.device) -> Row:
+    """A metric against another way to it, in seconds."""
+    ratio = other / own
+    return where(device) | {
+        "name": f"{name} of {rows:,} rows",
+        "metric": name,
+        "peer": peer.partition(", ")[2] or peer,
+        "model": None,
+        "batch_size": None,
+        "mode": "exact",
+        "unit": "seconds",
+        "ours": own,
+        "theirs": other,
+        "ratio": ratio,
+        "ratio_low": ratio,
+        "ratio_high": ratio,
+        "goal": None,
+    }
+
+
+def limited(name: str, rows: int, own: float, device: torch.device) -> Row:
+    """A metric against a second, which is the goal for AUC of 100 million rows on a GPU."""
+    row = result(name, "a second", rows, own, LIMIT_SECONDS, device)
+    asked = name == "auc" and rows >= LIMIT_ROWS and device.type == "cuda"
+    return row | ({"goal": 1.0} if asked else {})
 
 
 def main() -> None:
@@ -170,8 +210,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="leave the other libraries out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    results = [measure(options, rows) for rows in options.rows]
-    print(json.dumps({"settings": vars(options), "results": results}))
+    finish([row for rows in options.rows for row in measure(options, rows)], settings=vars(options))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from timing import Row, finish, in_turns, ratios, seconds_of, spread
+from timing import Row, finish, in_turns, ratios, seconds_of, spread, where
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -60,14 +60,6 @@ def cut(dataset: Dataset, rows: int) -> Dataset:
     train = dataset.splits["train"]
     train = train.repeat(-(-rows // len(train)))[:rows]
     return replace(dataset, splits={**dataset.splits, "train": train})
-
-
-def where(device: torch.device) -> Row:
-    """The device, and what its rows say of a GPU."""
-    if device.type != "cuda":
-        return {"device": device.type}
-    gpu = {"gpu": torch.cuda.get_device_name(device), "torch": torch.__version__}
-    return {"device": device.type, "machine": gpu, "clock": "wall"}
 
 
 def measure(

@@ -14,7 +14,6 @@ wall clock is shown beside it. The last line is JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import resource
 import shutil
@@ -31,6 +30,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.stream_columns import make
+from tests.benchmarks.timing import Row, finish
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
 from workbench.data.store import load_dataset
@@ -133,14 +133,15 @@ def alone(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return done
 
 
-def row(name: str, mode: str, ours: float, theirs: float, goal: float, **more: Any) -> Any:
+def row(name: str, mode: str, ours: float, theirs: float, goal: float, **more: Any) -> Row:
     """One line of the result; its ratio is to reach the goal, so for sizes it is theirs / ours."""
-    values = {"name": name, "peer": "memory", "model": "", "batch_size": 0, "device": "cpu"}
+    values = {"name": name, "peer": "in memory", "model": None, "batch_size": None, "device": "cpu"}
     values |= {"mode": mode, "ours": ours, "theirs": theirs, "ratio": ours / theirs, "goal": goal}
-    return values | more
+    values |= more
+    return {"ratio_low": values["ratio"], "ratio_high": values["ratio"]} | values
 
 
-def measure(options: argparse.Namespace, scratch: Path) -> list[Any]:
+def measure(options: argparse.Namespace, scratch: Path) -> list[Row]:
     """All sizes; one folder at a time is on disk."""
     size, found, peaks = options.batch_size, [], {}
     for rows in sorted(int(float(text)) for text in options.rows):
@@ -159,11 +160,11 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[Any]:
             speed = trained["per_cpu_s"]
             print(f"  {model} trained: {speed:,.0f} rows per CPU second, {train_peak:.0f} MiB")
             peaks[rows] = max(read_peak, train_peak)
-            bound = {"peer": "bound", "batch_size": size, "model": model}
+            bound = {"peer": "limit", "batch_size": size, "model": model, "unit": "MiB"}
             found.append(
                 row(
-                    "stream_peak_mib",
-                    f"{rows} rows",
+                    "streaming, peak memory",
+                    f"{rows:,} rows",
                     peaks[rows],
                     LIMIT_MIB,
                     1.0,
@@ -172,7 +173,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[Any]:
                 )
             )
             found.append(
-                row("stream_read_rows_per_cpu_s", f"{rows} rows", read["per_cpu_s"],
+                row("streaming, an epoch read", f"{rows:,} rows", read["per_cpu_s"],
                     trained["per_cpu_s"], 1.0, peer="training", batch_size=size, model=model)
             )  # fmt: skip
             if rows == min(peaks):
@@ -180,13 +181,13 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[Any]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     small, large = min(peaks), max(peaks)
-    mode = f"peak MiB of {large} rows and of {small}"
-    ratio = peaks[small] / peaks[large]
-    found.append(row("stream_memory_flat", mode, peaks[large], peaks[small], FLAT, ratio=ratio))
+    mode, ratio = f"{large:,} rows", peaks[small] / peaks[large]
+    flat = {"peer": f"{small:,} rows", "unit": "MiB", "ratio": ratio}
+    found.append(row("streaming, memory is flat", mode, peaks[large], peaks[small], FLAT, **flat))
     return found
 
 
-def compared(options: argparse.Namespace, folder: Path, rows: int) -> list[Any]:
+def compared(options: argparse.Namespace, folder: Path, rows: int) -> list[Row]:
     """Streamed against in memory, for each model."""
     found = []
     # A whole epoch: a part of one would pay for a window that is read ahead in vain.
@@ -203,9 +204,9 @@ def compared(options: argparse.Namespace, folder: Path, rows: int) -> list[Any]:
             )
             ours_median, theirs_median = statistics.median(ours), statistics.median(theirs)
             found.append(
-                row("stream_training", f"{clock} clock, {rows} rows", ours_median, theirs_median,
-                    GOAL, model=model, batch_size=options.batch_size,
-                    ratio=statistics.median(ratios))
+                row("streaming, training", f"{clock} clock, {rows:,} rows", ours_median,
+                    theirs_median, GOAL, model=model, batch_size=options.batch_size, clock=clock,
+                    ratio=statistics.median(ratios), ratio_low=min(ratios), ratio_high=max(ratios))
             )  # fmt: skip
     return found
 
@@ -221,7 +222,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="where the folders go; default: the system's")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        print(json.dumps(measure(options, Path(scratch))))
+        finish(measure(options, Path(scratch)))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,19 @@ def machine() -> str:
     return platform.processor() or platform.machine()
 
 
+def where(device: torch.device) -> Row:
+    """What the rows of a device say of it; those of a GPU are of the wall clock."""
+    if device.type != "cuda":
+        return {"device": device.type}
+    gpu = torch.cuda.get_device_name(device)
+    about = {"cpu": machine(), "gpu": gpu, "torch": torch.__version__}
+    return {
+        "device": device.type,
+        "machine": about | {"threads": torch.get_num_threads()},
+        "clock": "wall",
+    }
+
+
 def command() -> str:
     """The benchmark's command without the places of this machine, so that it can be published."""
     words = list(sys.argv[1:])

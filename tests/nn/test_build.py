@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,12 @@ def test_counts_are_standardised_on_training_rows() -> None:
     # Columns 0 and 2; standardised over the training rows, they have mean 0 and deviation 1.
     np.testing.assert_allclose(state.detach().mean(0), [0, 0], atol=1e-6)
     np.testing.assert_allclose(state.detach().std(0, correction=0), [1, 1], rtol=1e-5)
+
+
+def test_data_without_counts_has_no_moments_and_no_warning() -> None:
+    dataset = replace(dataset_of(COUNT_TABLE), counts=torch.zeros(len(COUNT_TABLE), 0))
+    mean, std = log_count_moments(dataset)
+    assert mean.shape == std.shape == (0,)
 
 
 def test_counts_keep_the_order_they_are_asked_in() -> None:

@@ -169,6 +169,8 @@ class Dataset:
         """Mean and standard deviation [count] of log(1 + count) over the training rows, on the
         CPU.
         """
+        if not self.counts.shape[1]:  # torch warns of a deviation of nothing
+            return torch.zeros(0), torch.zeros(0)
         train = torch.log1p(self.counts.index_select(0, self.splits["train"]))
         return train.mean(0).cpu(), train.std(0, correction=0).cpu()
 
