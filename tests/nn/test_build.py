@@ -111,6 +111,7 @@ def test_counts_are_standardised_on_training_rows() -> None:
     np.testing.assert_allclose(state.detach().std(0, correction=0), [1, 1], rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
 def test_data_without_counts_has_no_moments_and_no_warning() -> None:
     dataset = replace(dataset_of(COUNT_TABLE), counts=torch.zeros(len(COUNT_TABLE), 0))
     mean, std = log_count_moments(dataset)
