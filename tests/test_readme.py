@@ -14,6 +14,7 @@ from workbench.charts import speed
 from workbench.cli import build_parser
 from workbench.insight.cells import markdown
 from workbench.reproduce.markdown import table_markdown
+from workbench.reproduce.paper import TABLE_3
 from workbench.reproduce.tables import TABLES
 
 
@@ -128,3 +129,8 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
         assert 2.5 < (base - before) / lift < 3
         assert f"from {before:.4f} to {base:.4f}" in text.replace("YouTube DNN's from", "from")
         assert f"+{lift:.4f}" in text
+    base = means["tuned", "dcn_v2", "base"]
+    lift = means["tuned", "dcn_v2", "full"] - base
+    assert f"DCN-V2, whose base reaches {base:.4f}, gains +{lift:.4f}" in text
+    without, with_both = TABLE_3["dcn_v2"]
+    assert 3 * lift / base < with_both / without - 1
