@@ -134,3 +134,8 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
     assert f"DCN-V2, whose base reaches {base:.4f}, gains +{lift:.4f}" in text
     without, with_both = TABLE_3["dcn_v2"]
     assert 3 * lift / base < with_both / without - 1
+    base = means["tuned", "euler_net", "base"]
+    lift = means["tuned", "euler_net", "full"] - base
+    assert f"EulerNet, over three seeds, +{lift:.4f} (more than" in text
+    without, with_both = TABLE_3["euler_net"]
+    assert lift / base > with_both / without - 1
