@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import torch
-from timing import Row, finish
+from timing import Row, faster, finish, ratios, shown
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -157,12 +157,11 @@ def report(
     )
     rows: list[Row] = []
     for name, speeds in seen.items():
-        ratios = [a / b for a, b in zip(speeds, seen["one process"], strict=True)]
+        ratio = ratios(speeds, seen["one process"])
         median = statistics.median(speeds)
-        ratio = statistics.median(ratios)
         print(
             f"{name:12} median {median:10,.0f} samples/s  range {min(speeds):,.0f} to "
-            f"{max(speeds):,.0f}  ratio {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})  "
+            f"{max(speeds):,.0f}  ratio {shown(ratio)}  "
             f"largest part of the table {largest[name]:.0%}"
         )
         rows.append(
@@ -177,9 +176,7 @@ def report(
                 "clock": "wall",
                 "ours": median,
                 "theirs": statistics.median(seen["one process"]),
-                "ratio": ratio,
-                "ratio_low": min(ratios),
-                "ratio_high": max(ratios),
+                **faster(ratio),
                 "goal": None,
                 "largest_part": largest[name],
             }

@@ -11,7 +11,7 @@ import argparse
 import time
 
 import torch
-from timing import Row, finish, in_turns, ratios, shown, spread
+from timing import Row, faster, finish, in_turns, ratios, shown, spread
 
 from workbench.config import DataConfig, ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -53,9 +53,7 @@ def measure(dataset: Dataset, name: str, options: argparse.Namespace) -> list[Ro
                 "mode": "float32",
                 "ours": spread(seen[str(size)])["median"],
                 "theirs": spread(seen[str(AGAINST)])["median"],
-                "ratio": spread(ratio)["median"],
-                "ratio_low": min(ratio),
-                "ratio_high": max(ratio),
+                **faster(ratio),
                 "goal": None,
             }
         )

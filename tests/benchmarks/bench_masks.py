@@ -13,7 +13,7 @@ import argparse
 from typing import Any
 
 import torch
-from timing import Row, Steps, finish, in_turns, ratios, shown, spread, trainer_for
+from timing import Row, Steps, dearer, finish, in_turns, ratios, shown, spread, trainer_for
 from torch.profiler import ProfilerActivity, profile
 
 from workbench.config import DataConfig
@@ -73,9 +73,7 @@ def measure(dataset: Dataset, model: str, size: int, options: argparse.Namespace
                 "mode": "float32",
                 "ours": size / spread(seconds)["median"],
                 "theirs": size / spread(base)["median"],
-                "ratio": 1 / spread(ratio)["median"],
-                "ratio_low": 1 / max(ratio),
-                "ratio_high": 1 / min(ratio),
+                **dearer(ratio),
                 "goal": 1 / GOAL if k == GOAL_K else None,
                 "cost": spread(ratio),
                 "products_alone": least,

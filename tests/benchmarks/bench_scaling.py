@@ -17,7 +17,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from timing import Row, finish, seconds_of, shown
+from timing import Row, dearer, finish, seconds_of, shown
 from torch import Tensor
 
 from workbench.config import ExperimentConfig
@@ -134,9 +134,7 @@ def measure(options: argparse.Namespace, axis: str) -> list[Row]:
                 "mode": f"float32, {options.variant}",
                 "ours": speed,
                 "theirs": speed * statistics.median(cost),
-                "ratio": 1 / statistics.median(cost),
-                "ratio_low": 1 / max(cost),
-                "ratio_high": 1 / min(cost),
+                **dearer(cost),
                 "goal": None,
                 "ms_per_step": statistics.median(own),
                 "setting": setting,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from timing import Row, finish, in_turns, ratios, seconds_of, spread, where
+from timing import Row, dearer, finish, in_turns, ratios, seconds_of, spread, where
 
 from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
@@ -82,7 +82,8 @@ def measure(
     times = {n: [1000 * one / options.steps for one in seen[str(n)]] for n in work}
     rows: list[Row] = []
     for n in options.members:
-        cost = spread(ratios(times[n], times[0]))
+        costs = ratios(times[n], times[0])
+        cost = spread(costs)
         alone, together = statistics.median(times[0]), statistics.median(times[n])
         rows.append(
             where(data.device)
@@ -94,9 +95,7 @@ def measure(
                 "mode": f"{options.variant}, k = {options.k}",
                 "ours": 1000 * batch_size / together,
                 "theirs": 1000 * batch_size / alone,
-                "ratio": 1 / cost["median"],
-                "ratio_low": 1 / cost["high"],
-                "ratio_high": 1 / cost["low"],
+                **dearer(costs),
                 "goal": 1 / GOAL if n == GOAL_MEMBERS and data.device.type == "cuda" else None,
                 "cost": cost,
             }

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timing import WARM_UP, Row, Steps, finish, in_turns, ratios, shown, spread, trainer_for
+from timing import WARM_UP, Row, Steps, faster, finish, in_turns, ratios, shown, spread, trainer_for
 from torch.profiler import ProfilerActivity, profile
 
 from workbench.config import DataConfig, ExperimentConfig
@@ -133,9 +133,7 @@ def measure(dataset: Dataset, model: str, size: int, options: argparse.Namespace
         "mode": options.precision + ("+compile" if options.compile else ""),
         "ours": spread(speeds["trainer"])["median"],
         "theirs": spread(speeds["bare loop"])["median"],
-        "ratio": spread(ratio)["median"],
-        "ratio_low": min(ratio),
-        "ratio_high": max(ratio),
+        **faster(ratio),
         "goal": None,
         "evaluation_seconds": spread(seen["evaluation"]),
     }

@@ -98,6 +98,22 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
+def faster(ratio: list[float]) -> Row:
+    """A row's ratio and its range, from how many times as fast each round was."""
+    seen = spread(ratio)
+    return {"ratio": seen["median"], "ratio_low": seen["low"], "ratio_high": seen["high"]}
+
+
+def dearer(cost: list[float]) -> Row:
+    """The same from how many times as much each round cost."""
+    seen = spread(cost)
+    return {
+        "ratio": 1 / seen["median"],
+        "ratio_low": 1 / seen["high"],
+        "ratio_high": 1 / seen["low"],
+    }
+
+
 def shown(values: list[float], digits: int = 2) -> str:
     """The same for people."""
     numbers = spread(values)

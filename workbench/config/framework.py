@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from workbench.config.section import NonNegative, Positive, Section, Share
+from workbench.config.section import NonNegative, Positive, Section, Share, check_range
 
 Signal = Literal["id", "norm", "count"]
 
@@ -95,12 +95,8 @@ class FrameworkConfig(Section):
 
     @model_validator(mode="after")
     def _usable(self) -> FrameworkConfig:
-        for name, bounds in (
-            ("mask_range", self.mask_range),
-            ("mask_id_range", self.mask_id_range),
-        ):
-            if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"{name} = {bounds[0]} {bounds[1]}: LOW must not be above HIGH")
+        check_range("mask_range", self.mask_range)
+        check_range("mask_id_range", self.mask_id_range)
         if self.adapter_start is not None and self.adapter_start >= self.weight_scale:
             raise ValueError(
                 f"adapter_start = {self.adapter_start} with weight_scale = {self.weight_scale}: "

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from workbench.config.section import NonNegative, Positive, Section, Share
+from workbench.config.section import NonNegative, Positive, Section, Share, check_range
 
 
 class SettingChange(Section):
@@ -22,9 +22,7 @@ class SettingChange(Section):
 
     @model_validator(mode="after")
     def _usable(self) -> SettingChange:
-        if self.mask_range is not None and self.mask_range[0] > self.mask_range[1]:
-            low, high = self.mask_range
-            raise ValueError(f"mask_range = {low} {high}: LOW must not be above HIGH")
+        check_range("mask_range", self.mask_range)
         return self
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from workbench.config import NonNegative, Positive, Share
+from workbench.config.section import check_range
 from workbench.errors import InputError, first_problem
 from workbench.runs.files import read_object, write_text
 
@@ -36,9 +37,7 @@ class Control(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> Control:
-        if self.mask_range is not None and self.mask_range[0] > self.mask_range[1]:
-            low, high = self.mask_range
-            raise ValueError(f"mask_range = {low} {high}: LOW must not be above HIGH")
+        check_range("mask_range", self.mask_range)
         return self
 
     def one_step(self) -> Control:
