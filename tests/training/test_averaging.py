@@ -20,11 +20,13 @@ from workbench.training.side_by_side import fit_side_by_side
 from workbench.training.trainer import Trainer
 
 
-def trainer_of(dataset: Dataset, hooks: Hooks | None = None, **training: Any) -> Trainer:
+def trainer_of(
+    dataset: Dataset, hooks: Hooks | None = None, *, model: str = "youtube_dnn", **training: Any
+) -> Trainer:
     config = ExperimentConfig.parse(
         {
             "data": {"planted": {"rows": 3000}},
-            "model": {"name": "youtube_dnn", "dim": 4, "options": {"hidden": [8]}},
+            "model": {"name": model, "dim": 4, "options": {"hidden": [8]}},
             "framework": {"variant": "full", "k": 1},
             "training": {"batch_size": 300, "epochs": 3, "patience": 3, "device": "cpu"}
             | {"lr": 0.01, "average_decay": 0.9, "log_every": 2}
@@ -63,6 +65,25 @@ def test_inside_the_model_has_the_average_in_the_same_memory() -> None:
         assert model.weight.data_ptr() == place
     assert torch.equal(model.weight, moved)
     assert torch.equal(average.tensors["weight"], before)
+
+
+def test_running_statistics_are_averaged_with_the_weights() -> None:
+    """Between 0 and a step's 2 by the share that a weight keeps; the count of batches is not."""
+    model = nn.Sequential(nn.BatchNorm1d(1, momentum=1.0))
+    average = WeightAverage(model, 0.2)
+    model(torch.tensor([[1.0], [3.0]]))  # of mean 2 and variance 2
+    average.update()
+    kept = 2 / 11
+    assert average.tensors["0.running_mean"].item() == pytest.approx((1 - kept) * 2, abs=1e-6)
+    assert average.tensors["0.running_var"].item() == pytest.approx(kept + (1 - kept) * 2, abs=1e-6)
+    assert set(average.tensors) == {"0.weight", "0.bias", "0.running_mean", "0.running_var"}
+    (norm,) = model
+    place, count = norm.running_mean.data_ptr(), norm.num_batches_tracked.clone()
+    with average.applied():
+        assert norm.running_mean.item() == pytest.approx((1 - kept) * 2, abs=1e-6)
+        assert norm.running_mean.data_ptr() == place
+    assert norm.running_mean.item() == 2.0
+    assert torch.equal(norm.num_batches_tracked, count)
 
 
 def test_training_does_not_see_it(small_world: Dataset) -> None:
@@ -166,3 +187,27 @@ def test_side_by_side_each_member_has_its_own(small_world: Dataset) -> None:
         assert other.best_scores.auc == pytest.approx(one.best_scores.auc, abs=1e-4)
         for name, value in one.best_weights.items():
             torch.testing.assert_close(other.best_weights[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_side_by_side_each_member_averages_its_own_statistics(small_world: Dataset) -> None:
+    """Learning little, since AFN soon tells rounding apart (its logarithms of small entries)."""
+
+    def members() -> list[Trainer]:
+        return [
+            trainer_of(small_world, model="afn", average_decay=decay, lr=1e-4, epochs=1)
+            for decay in (0.9, 0.5)
+        ]
+
+    alone, together = members(), members()
+    for trainer in alone:
+        trainer.fit()
+    fit_side_by_side(together, 2)
+    for one, other in zip(alone, together, strict=True):
+        assert one.average is not None
+        assert other.average is not None
+        statistics = [name for name in one.average.tensors if "running" in name]
+        assert len(statistics) == 4
+        for name in statistics:
+            torch.testing.assert_close(
+                other.average.tensors[name], one.average.tensors[name], atol=1e-4, rtol=1e-3
+            )

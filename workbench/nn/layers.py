@@ -43,6 +43,16 @@ def _batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
+def running_statistics(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """What batch norms keep of the batches: path -> the norm that owns it, and its name there."""
+    return {
+        f"{path}.{name}".lstrip("."): (norm, name)
+        for path, norm in module.named_modules()
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm)
+        for name, _ in norm.named_buffers(recurse=False)
+    }
+
+
 @contextmanager
 def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norm within this context normalises by the batch and leaves its running statistics.

@@ -4,6 +4,10 @@ With a constant learning rate the last iterate still moves with every batch; on 
 is worth about 0.002 AUC and as much noise between two settings. The average has neither (Polyak and
 Juditsky, 1992; Izmailov et al., 2018). Training itself does not see it: losses, gradients and
 Adam's moments are those of a run without.
+
+The running statistics of batch norms are averaged too. Those of the last ten batches or so, which
+the last iterate is normalised by, do not belong to averaged weights: they cost AFN up to 0.0013
+validation AUC after an epoch, at random, and with that some runs their patience.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from workbench.nn.layers import running_statistics
+
 
 class WeightAverage:
-    """The moving average of a model's parameters; buffers stay the model's own.
+    """The moving average of a model's parameters and of its batch norms' running statistics.
 
     After step t the average keeps min(decay, (1 + t) / (10 + t)) of itself: it follows closely at
     first, so that the weights of the initialisation are soon forgotten.
@@ -27,7 +33,7 @@ class WeightAverage:
         decay: in [0, 1).
 
     Attributes:
-        tensors: by the parameter's name.
+        tensors: by the name of the parameter or statistic.
         updates: steps taken into the average.
     """
 
@@ -35,7 +41,18 @@ class WeightAverage:
         self.decay = decay
         self.updates = 0
         self._parameters = dict(model.named_parameters())
-        self.tensors = {name: one.detach().clone() for name, one in self._parameters.items()}
+        # The count of batches among them is not a mean of anything.
+        self._statistics = {
+            name: place
+            for name, place in running_statistics(model).items()
+            if getattr(*place).is_floating_point()
+        }
+        self.tensors = {name: one.clone() for name, one in self._of_model().items()}
+
+    def _of_model(self) -> dict[str, Tensor]:
+        """What is averaged, as the model has it; its statistics may be other tensors by now."""
+        own = {name: one.detach() for name, one in self._parameters.items()}
+        return own | {name: getattr(*place) for name, place in self._statistics.items()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -44,11 +61,7 @@ class WeightAverage:
         kept = min(self.decay, (1 + self.updates) / (10 + self.updates))
         # The library's function for all tensors at once; the count it asks for is not read.
         take_in = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
-        take_in(
-            tuple(self.tensors.values()),
-            tuple(one.detach() for one in self._parameters.values()),
-            self.updates,
-        )
+        take_in(tuple(self.tensors.values()), tuple(self._of_model().values()), self.updates)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -61,9 +74,9 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for name, parameter in self._parameters.items():
-            own = parameter.detach().clone()
-            parameter.copy_(self.tensors[name])
+        for name, one in self._of_model().items():
+            own = one.clone()
+            one.copy_(self.tensors[name])
             self.tensors[name].copy_(own)
 
     def load(self, tensors: dict[str, Tensor], updates: int) -> None:

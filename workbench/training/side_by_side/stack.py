@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from workbench.errors import TrainingError
+from workbench.nn.layers import running_statistics
 from workbench.training.side_by_side.adam import StackedAdam, adam_settings, in_order
 from workbench.training.side_by_side.head import Head
 from workbench.training.side_by_side.lookup import StackedLookup
@@ -89,7 +90,7 @@ class Stack:
             parameters, moments, [adam_settings(trainer) for trainer in self.trainers], self._steps
         )
         self.statistics: dict[str, Tensor] = {}
-        norms = [_statistics(trainer.model.base) for trainer in self.trainers]
+        norms = [running_statistics(trainer.model.base) for trainer in self.trainers]
         for place_name in norms[0]:
             owners = [found[place_name] for found in norms]
             stacked = torch.stack([getattr(module, name) for module, name in owners])
@@ -115,7 +116,7 @@ class Stack:
         trainer.optimizer.state.clear()
         for value in trainer.model.parameters():
             value.data = value.data.clone()
-        for module, name in _statistics(trainer.model.base).values():
+        for module, name in running_statistics(trainer.model.base).values():
             setattr(module, name, getattr(module, name).clone())
         trainer._losses = trainer._losses.clone()
 
@@ -210,16 +211,6 @@ class Stack:
     ) -> tuple[Tensor, Tensor]:
         losses: tuple[Tensor, Tensor] = functional_call(self.head, (parameters, statistics), batch)
         return losses
-
-
-def _statistics(base: nn.Module) -> dict[str, tuple[nn.Module, str]]:
-    """The running statistics of a base model: path -> the module that owns it, and its name."""
-    found: dict[str, tuple[nn.Module, str]] = {}
-    for path, module in base.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            for name, _ in module.named_buffers(recurse=False):
-                found[f"{path}.{name}".lstrip(".")] = (module, name)
-    return found
 
 
 def _steps_done(trainer: Trainer) -> int:
