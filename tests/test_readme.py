@@ -139,3 +139,26 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
     assert f"EulerNet, over three seeds, +{lift:.4f} (more than" in text
     without, with_both = TABLE_3["euler_net"]
     assert lift / base > with_both / without - 1
+
+
+def test_what_the_readme_says_of_table_4_is_what_was_found(readme: str, project_root: Path) -> None:
+    path = project_root / "data" / "results" / "table4.json"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    found = {(cell["preset"], cell["variant"]): cell for cell in cells}
+    text = " ".join(readme.split())
+
+    def lift(variant: str, preset: str = "tuned") -> str:
+        return f"{found[preset, variant]['rela_impr']:+.2%}"
+
+    said = f"mask {lift('mask')}, adapter {lift('adapter')}, both {lift('full')} of AUC, and more"
+    assert said in text
+    for variant in ("mask", "adapter", "full"):
+        cell = found["tuned", variant]
+        assert cell["ci_low"] < 0 < cell["ci_high"]
+        assert cell["rela_impr_uauc"] > cell["rela_impr"] > 0
+        assert f"on {cell['rows']:,} test rows no interval of the three leaves zero out" in text
+        assert cell["delta_auc"] < cell["smallest_effect"] < 0.00185
+    assert "a lift would have to be about 0.0018 AUC" in text
+    assert f"DropoutNet's interval does: {lift('dropoutnet')}" in text
+    assert found["tuned", "dropoutnet"]["ci_low"] > 0
+    assert f"the framework costs {lift('full', 'paper').removeprefix('-')} (one seed)" in text
