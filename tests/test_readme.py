@@ -119,26 +119,44 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
 def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_root: Path) -> None:
     path = project_root / "data" / "results" / "table3.json"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    means = {(c["preset"], c["model"], c["variant"]): c["auc_mean"] for c in cells}
+    found = {(cell["preset"], cell["model"], cell["variant"]): cell for cell in cells}
+    last, patient = "data/results/last_iterate", "data/results/patient"
     text = " ".join(readme.split())
-    assert "gave FM and YouTube DNN almost three times as much as the framework" in text
-    for model in ("fm", "youtube_dnn"):
-        base = means["tuned", model, "base"]
-        before = means["data/results/last_iterate", model, "base"]
-        lift = means["tuned", model, "full"] - base
-        assert 2.5 < (base - before) / lift < 3
-        assert f"from {before:.4f} to {base:.4f}" in text.replace("YouTube DNN's from", "from")
-        assert f"+{lift:.4f}" in text
-    base = means["tuned", "dcn_v2", "base"]
-    lift = means["tuned", "dcn_v2", "full"] - base
-    assert f"DCN-V2, whose base reaches {base:.4f}, gains +{lift:.4f}" in text
-    without, with_both = TABLE_3["dcn_v2"]
-    assert 3 * lift / base < with_both / without - 1
-    base = means["tuned", "euler_net", "base"]
-    lift = means["tuned", "euler_net", "full"] - base
-    assert f"EulerNet, over three seeds, +{lift:.4f} (more than" in text
-    without, with_both = TABLE_3["euler_net"]
-    assert lift / base > with_both / without - 1
+
+    def base(model: str, preset: str = "tuned") -> float:
+        return float(found[preset, model, "base"]["auc_mean"])
+
+    def lift(model: str, preset: str = "tuned") -> str:
+        cell = found[preset, model, "full"]
+        assert cell["ci_low"] > 0
+        return f"+{cell['delta_auc']:.4f}"
+
+    def over_paper(model: str, preset: str = "tuned") -> float:
+        without, with_both = TABLE_3[model]
+        return float(found[preset, model, "full"]["rela_impr"] / (with_both / without - 1))
+
+    for said in (
+        f"FM's *base* goes from {base('fm', last):.4f} to {base('fm'):.4f}",
+        f"YouTube DNN's from {base('youtube_dnn', last):.4f} to {base('youtube_dnn'):.4f}",
+        f"YouTube DNN {lift('youtube_dnn')} (more than the paper's",
+        f"DCN-V2, whose base reaches {base('dcn_v2'):.4f}, {lift('dcn_v2')} (less than a third",
+        f"EulerNet, over three seeds, {lift('euler_net')} (more than",
+        f"AFN {lift('afn')} (more than",
+        f"FM gains {lift('fm')} with one epoch of patience and 20 epochs at most, less than the",
+        f"the base reaches {base('fm', patient):.4f} and the framework adds {lift('fm', patient)} "
+        f"or {found[patient, 'fm', 'full']['rela_impr']:+.2%}, more than the paper's",
+        "gave YouTube DNN almost three times as much as the framework, and FM almost twice",
+    ):
+        assert said in text
+    assert over_paper("fm") < 1 < over_paper("fm", patient)
+    assert all(over_paper(model) > 1 for model in ("youtube_dnn", "euler_net", "afn"))
+    assert over_paper("dcn_v2") < 1 / 3
+    for model, preset, low, high in (
+        ("youtube_dnn", "tuned", 2.5, 3),
+        ("fm", patient, 1.5, 2),
+    ):
+        averaging = base(model, preset) - base(model, last)
+        assert low < averaging / found[preset, model, "full"]["delta_auc"] < high
 
 
 def test_what_the_readme_says_of_table_4_is_what_was_found(readme: str, project_root: Path) -> None:
