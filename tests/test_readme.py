@@ -6,6 +6,7 @@ import doctest
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,14 +80,24 @@ def test_every_picture_and_link_is_there(readme: str, project_root: Path) -> Non
 def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_root: Path) -> None:
     path = project_root / "data" / "results" / "regimes.json"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    lifts = {
-        (cell["variant"], cell["part"], cell["point"]): cell
-        for cell in cells
-        if (cell["model"], cell["preset"]) == ("fm", "tuned")
-    }
 
-    def lift(part: str, point: str, variant: str = "full") -> str:
-        cell = lifts[variant, part, point]
+    def lifts_on(data: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+        own = (data, "fm", "tuned")
+        return {
+            (cell["variant"], cell["part"], cell["point"]): cell
+            for cell in cells
+            if (cell["data"], cell["model"], cell["preset"]) == own
+        }
+
+    lifts, hashed = lifts_on("movielens-1m"), lifts_on("kuairand-pure")
+
+    def lift(
+        part: str,
+        point: str,
+        variant: str = "full",
+        of: dict[tuple[str, str, str], dict[str, Any]] = lifts,
+    ) -> str:
+        cell = of[variant, part, point]
         assert cell["ci_low"] > 0 or cell["ci_high"] < 0
         return f"{cell['rela_impr']:+.1%}"
 
@@ -108,6 +119,15 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
         f"{lift('b', 'new items', 'adapter')} there",
     ):
         assert said in text
+    whole = hashed["full", "e", "not hashed"]
+    for said in (
+        f"{lift('e', '2000', of=hashed)} with each kind of ID hashed into 2,000 buckets, "
+        f"{lift('e', '50', of=hashed)} with 50;",
+        f"every ID in its own place the same model gains {whole['rela_impr']:+.1%} there, which "
+        "cannot be told from nothing",
+    ):
+        assert said in text
+    assert whole["ci_low"] < 0 < whole["ci_high"]
     assert lift("a", "10-29") == lift("a", "30-99")
     assert (
         2.5
