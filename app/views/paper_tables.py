@@ -43,6 +43,11 @@ COLUMNS = {
     "ci_high": "to",
     "rela_impr": "RelaImpr",
     "p_value": "p",
+    "uauc_mean": "test UAUC",
+    "delta_uauc": "UAUC difference",
+    "uauc_ci_low": "UAUC from",
+    "uauc_ci_high": "UAUC to",
+    "rela_impr_uauc": "RelaImpr UAUC",
     "trials": "trials",
     "paper_base": "paper: base",
     "paper_full": "paper: with AdaF2M2",
@@ -149,8 +154,8 @@ def _lifts(tables: dict[str, dict[str, paper.Lift]], name: Any) -> pd.DataFrame:
 
 def _formats() -> dict[str, Any]:
     number = st.column_config.NumberColumn
-    four = ["test AUC", "sd over seeds", "base", "paper: base", "paper: with AdaF2M2"]
-    signed = ["difference", "from", "to"]
+    four = ["test AUC", "sd over seeds", "base", "test UAUC", "paper: base", "paper: with AdaF2M2"]
+    signed = ["difference", "from", "to", "UAUC difference", "UAUC from", "UAUC to"]
     shares = ["RelaImpr", "paper: RelaImpr", "RelaImpr AUC", "RelaImpr UAUC"]
     return (
         {name: number(format="%.4f") for name in four}

@@ -81,6 +81,19 @@ def test_without_results_the_paper_stands_alone(
     assert len(app.dataframe) == 1
 
 
+@pytest.mark.parametrize("table", ["table2", "table4"])
+def test_found_figures_come_with_uauc(
+    table: str, store: Path, project_root: Path, open_app: Any
+) -> None:
+    path = project_root / "data" / "results" / f"{table}.json"
+    cell = json.loads(path.read_text(encoding="utf-8"))["cells"][-1]
+    row = open_app(store, page="paper_tables", table=table).dataframe[0].value.iloc[-1]
+    assert row["test UAUC"] == cell["uauc_mean"]
+    shown = [row[f"UAUC {what}"] for what in ("from", "difference", "to")]
+    assert shown == [cell["uauc_ci_low"], cell["delta_uauc"], cell["uauc_ci_high"]]
+    assert row["RelaImpr UAUC"] == pytest.approx(cell["delta_uauc"] / cell["base_uauc_mean"])
+
+
 def test_damaged_results_are_one_line(
     store: Path, tmp_path: Path, open_app: Any, monkeypatch: Any
 ) -> None:
