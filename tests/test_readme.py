@@ -128,6 +128,12 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     ):
         assert said in text
     assert whole["ci_low"] < 0 < whole["ci_high"]
+    little = [hashed["full", "g", f"weight decay {decay}"] for decay in ("0", "1e-06", "1e-05")]
+    assert all(cell["ci_high"] < 0 for cell in little)
+    least, most = (-pick(cell["rela_impr"] for cell in little) for pick in (max, min))
+    assert f"the framework costs {least:.1%} to {most:.1%}, and with 1e-4 no difference" in text
+    enough = hashed["full", "g", "weight decay 0.0001"]
+    assert enough["ci_low"] < 0 < enough["ci_high"]
     assert lift("a", "10-29") == lift("a", "30-99")
     assert (
         2.5

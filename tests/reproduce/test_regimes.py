@@ -67,6 +67,18 @@ def test_regularisation_holds_for_both_sides_but_id_dropout_for_the_base_alone()
     assert "dropout 0.1" not in {p.about["point"] for p in of_part("g", models=["fm"])}
 
 
+def test_weight_decay_reaches_embeddings_that_a_preset_gives_their_own() -> None:
+    data = DataConfig(source="kuairand-pure", folder=".")
+    own = find_preset("tuned", data.source, "fm", "base").settings["training"]
+    assert own["embedding_weight_decay"] is not None
+    plans = plan_regimes(data, seeds=1, parts=["g"], presets=["tuned"], models=["fm"])
+    for plan in plans:
+        if str(plan.about["point"]).startswith("weight decay"):
+            training = plan.configs[0].training
+            assert training.embedding_weight_decay is None
+            assert plan.about["point"] == f"weight decay {training.weight_decay:g}"
+
+
 def test_a_base_with_id_dropout_has_the_settings_of_the_tuned_base() -> None:
     """No search is made for it: only the dropout is added."""
     plans = plan_regimes(

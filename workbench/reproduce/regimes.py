@@ -208,7 +208,9 @@ def _points(part: str, data: DataConfig, model: str) -> Iterator[dict[str, Any]]
 
 def _regularised(data: DataConfig, model: str) -> Iterator[dict[str, Any]]:
     for decay in WEIGHT_DECAYS:
-        changes: dict[str, Any] = {"training": {"weight_decay": decay}}
+        # Of the embeddings as well, to which a preset may give a decay of their own.
+        both = {"weight_decay": decay, "embedding_weight_decay": None}
+        changes: dict[str, Any] = {"training": both}
         yield {"label": f"weight decay {decay:g}", "data": data, "changes": changes}
     if "dropout" in model_class(model).Options.model_fields:
         for rate in DROPOUTS:
