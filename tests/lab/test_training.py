@@ -81,7 +81,7 @@ def test_pause_step_go_on_and_kill(lab: RunStore) -> None:
     assert len(lab.open(name).metrics().query("kind == 'step'")) == before + 2
     write_control(folder, Control(steps=2, alpha=0.7))
     until(lambda: lab.open(name).config.training.changes != ())
-    assert watch.look(lab, name).phase == "training"
+    until(lambda: watch.look(lab, name).phase == "training")
     assert lab.open(name).config.training.changes[0].alpha == 0.7
     os.kill(lab.open(name).status.pid, signal.SIGKILL)
     until(lambda: "SIGKILL" in lab.open(name).status.message)

@@ -24,9 +24,18 @@ from workbench.tuning import shared
 from workbench.tuning.search import search
 from workbench.tuning.shared import BEAT, SharedLoop, give_up
 from workbench.tuning.space import first_guess, suggest
-from workbench.tuning.study import WITHDRAWN, Plan, is_server, open_study, same_search, shown
+from workbench.tuning.study import (
+    WITHDRAWN,
+    Plan,
+    is_server,
+    open_storage,
+    open_study,
+    same_search,
+    shown,
+)
 
 optuna = pytest.importorskip("optuna")
+sqlalchemy_errors = pytest.importorskip("sqlalchemy.exc")
 
 # Loops are asked directly here; a search itself keeps this warning off.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -208,6 +217,40 @@ def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_a_server_is_told_from_a_file(study: str, server: bool) -> None:
     assert is_server(study) is server
+
+
+@pytest.mark.parametrize(
+    ("refusal", "tries"),
+    [
+        (sqlalchemy_errors.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed")), 3),
+        (
+            sqlalchemy_errors.OperationalError(
+                "CREATE", {}, Exception("table studies already exists")
+            ),
+            3,
+        ),
+        (sqlalchemy_errors.OperationalError("connect", {}, Exception("connection refused")), 1),
+    ],
+)
+def test_a_database_that_others_are_making_is_looked_at_again(
+    refusal: Exception, tries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def open_it(*_: object, **__: object) -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise refusal
+        return "open"
+
+    monkeypatch.setattr("optuna.storages.RDBStorage", open_it)
+    monkeypatch.setattr("workbench.tuning.study.WAITS", (0.0,) * 5)
+    if tries == 1:
+        with pytest.raises(sqlalchemy_errors.OperationalError, match="connection refused"):
+            open_storage(f"sqlite:///{tmp_path}/study.db")
+    else:
+        assert open_storage(f"sqlite:///{tmp_path}/study.db") == "open"
+    assert len(tried) == tries
 
 
 @pytest.mark.slow

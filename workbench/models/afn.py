@@ -70,8 +70,9 @@ def magnitude(vectors: Tensor) -> Tensor:
     The gradients of the clamp and of |v| at 0 are 0: an entry that is exactly zero, such as those
     of an untrained `[MASK]_i`, would stay zero for ever.
     """
-    # The sign as a factor: a third of the time of `where`. Adding 0 makes a negative zero positive.
-    absolute = vectors * vectors.new_ones(()).copysign(vectors.detach() + 0.0)
+    # The sign as a factor: a third of the time of `where`, whose gradient takes two more of them.
+    sign = 1 - 2 * (vectors.detach() < 0).to(vectors.dtype)
+    absolute = vectors * sign
     return absolute + (absolute.clamp_min(SMALLEST_ENTRY) - absolute).detach()
 
 

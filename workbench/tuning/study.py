@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ WITHDRAWN = "withdrawn"
 """Attribute of a trial that found the budget spent and never trained."""
 JOURNAL = "journal:"
 """Begins the name of a journal file that machines share."""
+WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each further look at a database whose tables others are making."""
 WARMUP_EPOCHS = 2
 """Epochs that no trial is pruned in."""
 
@@ -105,15 +108,34 @@ def shown(url: str) -> str:
 
 def open_storage(url: str) -> Any:
     """The study's database; several processes write to it, so they wait for each other."""
-    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     if url.startswith(JOURNAL):
         return JournalStorage(JournalFileBackend(url.removeprefix(JOURNAL)))
     if url.startswith("sqlite:"):
-        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
+        return _open_database(url, {"connect_args": {"timeout": 120}})
     # A connection that a server has closed meanwhile is opened again.
-    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    return _open_database(url, {"pool_pre_ping": True})
+
+
+def _open_database(url: str, engine: dict[str, Any]) -> Any:
+    """Open it, or make its tables.
+
+    Where several processes open a new database at once, each makes the tables that it does not see
+    yet; those that come second are refused, and look again.
+    """
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+    for seconds in WAITS:
+        try:
+            return RDBStorage(url, engine_kwargs=engine)
+        except SQLAlchemyError as error:
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(seconds)
+    return RDBStorage(url, engine_kwargs=engine)
 
 
 def pruner() -> Any:
@@ -144,7 +166,7 @@ def open_study(optuna: Any, plan: Plan) -> Study:
             f"--study {plan.place}: its driver is not installed; pip install 'psycopg[binary]' for "
             "postgresql://, mysqlclient for mysql://"
         ) from None
-    except Exception as error:  # SQLAlchemy's errors share no base that is worth an import
+    except Exception as error:  # Optuna's, SQLAlchemy's and a driver's have no base in common
         reason = shown(str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise InputError(f"--study {plan.place}: not a study that can be used ({reason})") from None
     known = study.user_attrs.get("identity")
