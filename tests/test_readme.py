@@ -24,6 +24,12 @@ def readme(project_root: Path) -> str:
     return (project_root / "README.md").read_text(encoding="utf-8")
 
 
+def cells_of(path: Path) -> list[dict[str, Any]]:
+    """The cells of committed results."""
+    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return cells
+
+
 def test_the_python_example_runs(readme: str, capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(example, {})
@@ -42,8 +48,7 @@ def test_the_tables_are_the_committed_results(readme: str, project_root: Path) -
     tables = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", readme, re.DOTALL)
     assert tables
     for name, table in tables:
-        cells = json.loads((project_root / name).read_text(encoding="utf-8"))["cells"]
-        assert table == markdown(cells)
+        assert table == markdown(cells_of(project_root / name))
 
 
 def test_tables_of_the_paper_are_the_committed_ones(readme: str, project_root: Path) -> None:
@@ -78,8 +83,7 @@ def test_every_picture_and_link_is_there(readme: str, project_root: Path) -> Non
 
 
 def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_root: Path) -> None:
-    path = project_root / "data" / "results" / "regimes.json"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = cells_of(project_root / "data" / "results" / "regimes.json")
 
     def lifts_on(data: str) -> dict[tuple[str, str, str], dict[str, Any]]:
         own = (data, "fm", "tuned")
@@ -143,8 +147,7 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
 
 
 def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_root: Path) -> None:
-    path = project_root / "data" / "results" / "table3.json"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = cells_of(project_root / "data" / "results" / "table3.json")
     found = {(cell["preset"], cell["model"], cell["variant"]): cell for cell in cells}
     last, patient = "data/results/last_iterate", "data/results/patient"
     text = " ".join(readme.split())
@@ -189,8 +192,7 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
 
 
 def test_what_the_readme_says_of_table_4_is_what_was_found(readme: str, project_root: Path) -> None:
-    path = project_root / "data" / "results" / "table4.json"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = cells_of(project_root / "data" / "results" / "table4.json")
     found = {(cell["preset"], cell["variant"]): cell for cell in cells}
     text = " ".join(readme.split())
 
@@ -212,8 +214,7 @@ def test_what_the_readme_says_of_table_4_is_what_was_found(readme: str, project_
 
 
 def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_root: Path) -> None:
-    path = project_root / "data" / "results" / "table2.json"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = cells_of(project_root / "data" / "results" / "table2.json")
     lifts = {cell["model"]: cell for cell in cells if cell["variant"] == "full"}
     text = " ".join(readme.split())
     fm, dnn = lifts["fm"], lifts["youtube_dnn"]

@@ -39,16 +39,17 @@ def rows_apart(module: nn.Module) -> bool:
     return not dropouts and not _batch_norms(module)
 
 
-def _batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+def _batch_norms(module: nn.Module) -> dict[str, nn.modules.batchnorm._BatchNorm]:
+    """By their paths."""
+    kind = nn.modules.batchnorm._BatchNorm
+    return {path: one for path, one in module.named_modules() if isinstance(one, kind)}
 
 
 def running_statistics(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """What batch norms keep of the batches: path -> the norm that owns it, and its name there."""
     return {
         f"{path}.{name}".lstrip("."): (norm, name)
-        for path, norm in module.named_modules()
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm)
+        for path, norm in _batch_norms(module).items()
         for name, _ in norm.named_buffers(recurse=False)
     }
 
@@ -60,7 +61,7 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     Masked copies pass through the same network as real samples; at serving time only real samples
     do, so only they may move the statistics that serving uses.
     """
-    norms = _batch_norms(module)
+    norms = _batch_norms(module).values()
     before = [norm.track_running_stats for norm in norms]
     for norm in norms:
         norm.track_running_stats = False
