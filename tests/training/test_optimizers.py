@@ -13,7 +13,12 @@ from workbench.config import TrainingConfig
 from workbench.data.dataset import Dataset
 from workbench.nn.build import model_for
 from workbench.training import checkpoint, optimizers
-from workbench.training.optimizers import RowAdam, has_sparse_updates, optimizer_for
+from workbench.training.optimizers import (
+    DirectAdam,
+    RowAdam,
+    has_sparse_updates,
+    optimizer_for,
+)
 from workbench.training.trainer import Trainer
 
 LR, DECAY, EPS, BETAS = 0.1, 0.5, 1e-3, (0.9, 0.999)
@@ -64,6 +69,41 @@ def test_rows_of_every_step_are_updated_as_adam_updates_them_to_the_bit() -> Non
     assert torch.equal(*tables)
     for name in ("exp_avg", "exp_avg_sq", "step"):
         assert torch.equal(pair[0].state[tables[0]][name], pair[1].state[tables[1]][name])
+
+
+def test_steps_without_ceremony_are_adams_to_the_bit() -> None:
+    """Groups with settings of their own; a parameter that gets its first gradient late, or none."""
+    torch.manual_seed(0)
+    start = [torch.randn(7, 3), torch.randn(5), torch.randn(()), torch.randn(4)]
+    ends, states = [], []
+    for kind in (torch.optim.Adam, DirectAdam):
+        own = [one.clone().requires_grad_() for one in start]
+        groups = [{"params": own[:2], "lr": 0.3, "eps": 1e-3}, {"params": own[2:]}]
+        optimizer = kind(groups, lr=LR, weight_decay=DECAY, fused=True)
+        draws = torch.Generator().manual_seed(1)
+        for step in range(6):
+            optimizer.zero_grad()
+            for one in own[: 2 if step < 3 else 3]:
+                one.grad = torch.randn(one.shape, generator=draws)
+            optimizer.step()
+        ends.append(own)
+        states.append(optimizer.state_dict()["state"])
+    assert all(torch.equal(*pair) for pair in zip(*ends, strict=True))
+    assert [set(state) for state in states] == [{0, 1, 2}, {0, 1, 2}]
+    for position, state in states[0].items():
+        assert all(torch.equal(value, states[1][position][key]) for key, value in state.items())
+    assert torch.equal(ends[1][3], start[3])
+    assert not torch.equal(ends[1][2], start[2])
+
+
+def test_gradients_are_let_go_or_zeroed() -> None:
+    table = torch.ones(2).requires_grad_()
+    optimizer = DirectAdam([table], fused=True)
+    table.grad = torch.ones(2)
+    optimizer.zero_grad(set_to_none=False)
+    assert table.grad.tolist() == [0.0, 0.0]
+    optimizer.zero_grad()
+    assert table.grad is None
 
 
 def test_a_row_that_occurs_twice_is_updated_once_with_the_sum() -> None:

@@ -14,6 +14,10 @@ from workbench.data.raw import Truth
 from workbench.data.vocabulary import Vocabulary
 from workbench.schema import Schema, Side, TableLayout
 
+# Samples that `Dataset.batches` gathers at once. Gathering batches of 256 one by one takes a
+# fourteenth of FM's step.
+ROWS_GATHERED = 16_384
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -33,6 +37,12 @@ class Batch:
 
     def __len__(self) -> int:
         return self.rows.shape[0]
+
+    def split(self, rows: int) -> Iterator[Batch]:
+        """The same samples in batches of `rows`, views of this one; the last may be smaller."""
+        columns = (self.rows, self.counts, self.labels)
+        for parts in zip(*(torch.split(column, rows) for column in columns), strict=True):
+            yield Batch(*parts)
 
 
 class Keys(NamedTuple):
@@ -144,12 +154,26 @@ class Dataset:
             start: batches to leave out at the beginning: an epoch that was broken off after so
                 many goes on with the rest, given the generator's state at the epoch's start.
         """
+        parts = self.indices(split, batch_size, generator, start=start)
+        together = max(1, ROWS_GATHERED // batch_size)
+        for first in range(0, len(parts), together):
+            gathered = self.batch(torch.cat(parts[first : first + together]))
+            yield from gathered.split(batch_size)
+
+    def indices(
+        self,
+        split: str,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        *,
+        start: int = 0,
+    ) -> tuple[Tensor, ...]:
+        """Sample numbers int64 [batch] of each of `batches`."""
         index = self.splits[split]
         if generator is not None:
             order = torch.randperm(len(index), generator=generator, device=index.device)
             index = index[order]
-        for part in torch.split(index, batch_size)[start:]:
-            yield self.batch(part)
+        return torch.split(index, batch_size)[start:]
 
     def head(self, split: str, rows: int) -> Batch:
         """The first samples of a split in the stored order, at most `rows`."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from workbench.data.dataset import Batch, Dataset
 from workbench.data.stream.dataset import StreamedDataset
@@ -101,20 +100,12 @@ class SharedDataset(Dataset):
         if split != "train":
             yield from super().batches(split, batch_size, generator, start=start)
             return
-        shares = _Shares(**_content(self, SharedDataset))
         try:
-            yield from Dataset.batches(shares, split, batch_size, generator, start=start)
+            for index in self.indices(split, batch_size, generator, start=start):
+                self.training.take(len(index))
+                yield self.batch(index[self.training.rows])
         finally:
             self.training.take(0)
-
-
-@dataclass(frozen=True)
-class _Shares(SharedDataset):
-    """Gathers only the rows that this process trains on."""
-
-    def batch(self, index: Tensor) -> Batch:
-        self.training.take(len(index))
-        return super().batch(index[self.training.rows])
 
 
 @dataclass(frozen=True, kw_only=True)
