@@ -25,6 +25,29 @@ def table_markdown(table: Table, cells: Sequence[Cell], missing: Sequence[Cell])
     return "\n".join(lines) + "\n"
 
 
+def short_markdown(table: Table, cells: Sequence[Cell]) -> str:
+    """One line per comparison with a base, in the order of the table's models: how much each gains,
+    beside the paper's. What a README needs of `table_markdown`.
+    """
+    compared = [cell for cell in cells if "delta_auc" in cell]
+    compared.sort(key=lambda cell: table.models.index(cell["model"]))
+    own = {key: len({cell[key] for cell in compared}) > 1 for key in ("data", "model", "variant")}
+    keys = [key for key in own if own[key]] + ["preset"]
+    head = [*(key.capitalize() for key in keys), "Base AUC", "AUC", "Difference (95% interval)"]
+    head += (
+        ["RelaImpr", "RelaImpr of UAUC (95% interval)", "Paper's"]
+        if table.uauc
+        else ["RelaImpr", "Paper's"]
+    )
+    lines = [_line(head), _line(["---"] * len(head))]
+    for cell in compared:
+        fields = [str(cell[key]) for key in keys]
+        fields += [f"{cell['base_auc_mean']:.4f}", f"{cell['auc_mean']:.4f}", difference(cell)]
+        fields += [percent(cell["rela_impr"])] + ([_uauc_lift(cell)] if table.uauc else [])
+        lines.append(_line([*fields, _paper_lift(table, cell)]))
+    return "\n".join(lines) + "\n"
+
+
 LEGEND = (
     "Means over seeds, ± standard deviation over seeds. Differences are paired with the base of "
     "the same seed on the same test rows; intervals are a bootstrap over users, p is a paired t "
@@ -38,16 +61,26 @@ def _fields(table: Table, cell: Cell) -> list[str]:
     fields += [str(len(cell["seeds"])), spread(cell, "auc")]
     fields += [difference(cell), percent(cell.get("rela_impr")), p_text(cell.get("p_value"))]
     if table.uauc:
-        lift = percent(cell.get("rela_impr_uauc"))
-        if lift:
-            base = cell["base_uauc_mean"]
-            low, high = cell["uauc_ci_low"] / base, cell["uauc_ci_high"] / base
-            lift += f" ({percent(low)} to {percent(high)})"
-        both = [percent(cell.get(f"paper_{key}")) for key in ("rela_impr", "rela_impr_uauc")]
-        return [*fields, spread(cell, "uauc"), lift, " / ".join(both) if both[0] else ""]
+        return [*fields, spread(cell, "uauc"), _uauc_lift(cell), _paper_lift(table, cell)]
     paper = [cell.get("paper_base"), cell.get("paper_full")]
     figures = ["" if value is None else f"{value:.4f}" for value in paper]
-    return [*fields, *figures, percent(cell.get("paper_rela_impr"))]
+    return [*fields, *figures, _paper_lift(table, cell)]
+
+
+def _uauc_lift(cell: Cell) -> str:
+    """``+0.27% (-0.02% to +0.55%)``; empty for a base."""
+    lift = percent(cell.get("rela_impr_uauc"))
+    if not lift:
+        return ""
+    base = cell["base_uauc_mean"]
+    low, high = cell["uauc_ci_low"] / base, cell["uauc_ci_high"] / base
+    return f"{lift} ({percent(low)} to {percent(high)})"
+
+
+def _paper_lift(table: Table, cell: Cell) -> str:
+    """The paper's RelaImpr, of AUC / UAUC where the table gives both; empty where it has none."""
+    auc, uauc = (percent(cell.get(f"paper_{key}")) for key in ("rela_impr", "rela_impr_uauc"))
+    return f"{auc} / {uauc}" if table.uauc and auc else auc
 
 
 def spread(cell: Cell, metric: str) -> str:

@@ -1,0 +1,40 @@
+"""Tables of results for reading: which lines and columns they have, figure by figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.reproduce.markdown import short_markdown
+from workbench.reproduce.tables import TABLES
+
+
+def base(model: str, **more: Any) -> dict[str, Any]:
+    return {"data": "d", "preset": "tuned", "model": model, "variant": "base", **more}
+
+
+def compared(model: str, **more: Any) -> dict[str, Any]:
+    figures = {"base_auc_mean": 0.8, "auc_mean": 0.804, "delta_auc": 0.004, "rela_impr": 0.005}
+    figures |= {"ci_low": 0.001, "ci_high": 0.007, "paper_rela_impr": 0.0053}
+    return base(model) | {"variant": "full"} | figures | more
+
+
+def test_comparisons_are_in_the_order_of_the_papers_models() -> None:
+    cells = [base("dcn_v2"), compared("dcn_v2"), base("fm"), compared("fm", preset="other")]
+    assert short_markdown(TABLES["table3"], cells).splitlines() == [
+        "| Model | Preset | Base AUC | AUC | Difference (95% interval) | RelaImpr | Paper's |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| fm | other | 0.8000 | 0.8040 | +0.0040 (+0.0010 to +0.0070) | +0.50% | +0.53% |",
+        "| dcn_v2 | tuned | 0.8000 | 0.8040 | +0.0040 (+0.0010 to +0.0070) | +0.50% | +0.53% |",
+    ]
+
+
+def test_what_differs_is_named_and_uauc_has_its_interval() -> None:
+    uauc = {"base_uauc_mean": 0.5, "rela_impr_uauc": 0.01, "uauc_ci_low": 0.001}
+    uauc |= {"uauc_ci_high": 0.009}
+    rival = compared("two_tower", variant="dropoutnet", paper_rela_impr=None, **uauc)
+    cells = [compared("two_tower", paper_rela_impr_uauc=0.0017, data="e", **uauc), rival]
+    lines = short_markdown(TABLES["table4"], cells).splitlines()
+    assert lines[0].startswith("| Data | Variant | Preset | Base AUC |")
+    assert lines[2].endswith("| +0.50% | +1.00% (+0.20% to +1.80%) | +0.53% / +0.17% |")
+    assert lines[3].startswith("| d | dropoutnet | tuned |")
+    assert lines[3].endswith("| +1.00% (+0.20% to +1.80%) |  |")
