@@ -15,7 +15,7 @@ from workbench.charts import speed
 from workbench.cli import build_parser
 from workbench.insight.cells import markdown
 from workbench.reproduce.markdown import short_markdown, table_markdown
-from workbench.reproduce.paper import TABLE_3
+from workbench.reproduce.paper import TABLE_2_SMALL, TABLE_3
 from workbench.reproduce.tables import TABLES
 
 
@@ -226,10 +226,15 @@ def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_
     cells = cells_of(project_root / "data" / "results" / "table2.json")
     lifts = {cell["model"]: cell for cell in cells if cell["variant"] == "full"}
     text = " ".join(readme.split())
-    fm, dnn = lifts["fm"], lifts["youtube_dnn"]
-    assert f"FM gains {fm['rela_impr']:+.2%} of AUC" in text
+    fm, euler = lifts["fm"], lifts["euler_net"]
+    assert f"EulerNet gains {euler['rela_impr']:+.2%} of AUC, half of" in text
+    assert euler["ci_low"] > 0
+    assert 0.4 < euler["rela_impr"] / TABLE_2_SMALL["euler_net"].auc < 0.6
+    assert f"FM {fm['rela_impr']:+.2%}, which these test rows cannot tell" in text
     assert f"{fm['rela_impr_uauc']:+.2%} of UAUC, which they can" in text
     assert fm["ci_low"] < 0 < fm["uauc_ci_low"]
-    assert "on YouTube DNN no difference shows" in text
-    for low, high in (("ci_low", "ci_high"), ("uauc_ci_low", "uauc_ci_high")):
-        assert dnn[low] < 0 < dnn[high]
+    assert all(delta > 0 for delta in fm["seed_deltas"])
+    assert "On YouTube DNN and on DCN-V2 no difference shows" in text
+    for model in ("youtube_dnn", "dcn_v2"):
+        for low, high in (("ci_low", "ci_high"), ("uauc_ci_low", "uauc_ci_high")):
+            assert lifts[model][low] < 0 < lifts[model][high]
