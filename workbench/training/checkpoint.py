@@ -7,7 +7,7 @@ again from the state in which it began.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from workbench.training.evaluation import Scores
 from workbench.training.trainer import Trainer
 
 Tensors = dict[str, Tensor]
+ADAM_STATE: Final = frozenset({"step", "exp_avg", "exp_avg_sq"})
 
 
 def pack(trainer: Trainer) -> tuple[Tensors, dict[str, Any]]:
@@ -116,6 +117,9 @@ def _load_adam(trainer: Trainer, moments: Tensors) -> None:
     for place, kept in state.items():
         if place >= len(parameters):
             raise ValueError(f"Adam's moments of parameter {place}, which the model does not have")
+        if kept.keys() != ADAM_STATE:
+            found, all_three = (", ".join(sorted(keys)) for keys in (kept, ADAM_STATE))
+            raise ValueError(f"Adam's state of parameter {place} is {found}, not {all_three}")
         for key, value in kept.items():
             wanted = torch.Size() if key == "step" else parameters[place].shape
             if value.shape != wanted or not value.is_floating_point():
