@@ -154,26 +154,21 @@ class Dataset:
             start: batches to leave out at the beginning: an epoch that was broken off after so
                 many goes on with the rest, given the generator's state at the epoch's start.
         """
-        parts = self.indices(split, batch_size, generator, start=start)
+        parts = self.indices(split, batch_size, generator)[start:]
         together = max(1, ROWS_GATHERED // batch_size)
         for first in range(0, len(parts), together):
             gathered = self.batch(torch.cat(parts[first : first + together]))
             yield from gathered.split(batch_size)
 
     def indices(
-        self,
-        split: str,
-        batch_size: int,
-        generator: torch.Generator | None = None,
-        *,
-        start: int = 0,
+        self, split: str, batch_size: int, generator: torch.Generator | None
     ) -> tuple[Tensor, ...]:
         """Sample numbers int64 [batch] of each of `batches`."""
         index = self.splits[split]
         if generator is not None:
             order = torch.randperm(len(index), generator=generator, device=index.device)
             index = index[order]
-        return torch.split(index, batch_size)[start:]
+        return torch.split(index, batch_size)
 
     def head(self, split: str, rows: int) -> Batch:
         """The first samples of a split in the stored order, at most `rows`."""

@@ -52,7 +52,8 @@ class DirectAdam(torch.optim.Adam):
                 states = [self.state[one] for one in trained]
                 moments = _of(states, "exp_avg"), _of(states, "exp_avg_sq")
                 gradients = [one.grad for one in trained]
-                _update(group, trained, gradients, moments, _of(states, "step"))
+                steps = _of(states, "step")
+                fused_update(trained, gradients, moments, steps, **_settings(group))
         return None
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -74,40 +75,31 @@ def _of(states: list[dict[str, Tensor]], key: str) -> list[Tensor]:
     return [state[key] for state in states]
 
 
-def _update(
-    group: dict[str, Any],
+def fused_update(
     parameters: list[Tensor],
     gradients: list[Tensor],
     moments: tuple[list[Tensor], list[Tensor]],
     steps: list[Tensor],
+    **settings: Any,
 ) -> None:
     """Adam's fused update of some parameters, in place.
 
     Args:
-        group: Adam's settings.
         parameters, gradients, steps: one each.
         moments: first and second, one each.
+        settings: lr, beta1, beta2, eps, weight_decay, and capturable where it is.
     """
-    if not parameters:
-        return
+    if parameters:
+        means, squares = moments
+        fixed: dict[str, Any] = {"fused": True, "amsgrad": False, "maximize": False}
+        adam(parameters, gradients, means, squares, [], steps, **fixed, **settings)
+
+
+def _settings(group: dict[str, Any]) -> dict[str, Any]:
+    """A parameter group of Adam, as `fused_update` takes it."""
     beta1, beta2 = group["betas"]
-    adam(
-        parameters,
-        gradients,
-        moments[0],
-        moments[1],
-        [],
-        steps,
-        fused=True,
-        amsgrad=False,
-        beta1=beta1,
-        beta2=beta2,
-        lr=group["lr"],
-        weight_decay=group["weight_decay"],
-        eps=group["eps"],
-        maximize=False,
-        capturable=group["capturable"],
-    )
+    kept = {key: group[key] for key in ("lr", "eps", "weight_decay", "capturable")}
+    return {"beta1": beta1, "beta2": beta2, **kept}
 
 
 class RowAdam(DirectAdam):
@@ -139,7 +131,8 @@ class RowAdam(DirectAdam):
         rows = gradient.indices()[0]
         whole = (parameter, state["exp_avg"], state["exp_avg_sq"])
         own = [tensor.index_select(0, rows) for tensor in whole]
-        _update(group, own[:1], [gradient.values()], (own[1:2], own[2:]), [state["step"]])
+        moments = own[1:2], own[2:]
+        fused_update(own[:1], [gradient.values()], moments, [state["step"]], **_settings(group))
         for tensor, values in zip(whole, own, strict=True):
             tensor.index_copy_(0, rows, values)
 

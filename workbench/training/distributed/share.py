@@ -101,7 +101,7 @@ class SharedDataset(Dataset):
             yield from super().batches(split, batch_size, generator, start=start)
             return
         try:
-            for index in self.indices(split, batch_size, generator, start=start):
+            for index in self.indices(split, batch_size, generator)[start:]:
                 self.training.take(len(index))
                 yield self.batch(index[self.training.rows])
         finally:

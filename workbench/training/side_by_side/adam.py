@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
+from workbench.training.optimizers import fused_update
 from workbench.training.trainer import Trainer
 
 
@@ -93,18 +93,10 @@ class StackedAdam:
                 for entry in entries
                 if (gradient := gradients[entry.name]) is not None
             ]
-            if not used:
-                continue
-            adam(
+            fused_update(
                 [entry.value for entry, _ in used],
                 [gradient for _, gradient in used],
-                [entry.mean for entry, _ in used],
-                [entry.square for entry, _ in used],
-                [],
+                ([entry.mean for entry, _ in used], [entry.square for entry, _ in used]),
                 [entry.step for entry, _ in used],
-                foreach=False,
-                fused=True,
-                amsgrad=False,
-                maximize=False,
                 **own._asdict(),
             )
