@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -19,7 +20,44 @@ from workbench.runs import RunStore
 
 STEER = "lab_steer"
 PROBLEM = "_lab_problem"
+CLICK = "_lab_click"
+SAME_CLICK = 0.1
+"""Seconds after what a click started is drawn, within which that button's next one is the same.
+
+Streamlit's page sends a click on a timer of its own. Where a fragment that redraws itself is due in
+between, the click goes out twice: with the redraw, and by itself (seen with Streamlit 1.67)."""
 Action = Callable[..., None]
+
+
+class Click(NamedTuple):
+    """The last click that was obeyed.
+
+    Attributes:
+        button: its key.
+        at: when what it started was drawn, or before that when it came; monotonic seconds.
+        drawn: whether that has been drawn.
+    """
+
+    button: str
+    at: float
+    drawn: bool = False
+
+
+def once(button: str, action: Action, *values: Any) -> None:
+    """What a button does, also where the page sends a click twice."""
+    session = st.session_state
+    last: Click | None = session.get(CLICK)
+    if last is not None and last.button == button and time.monotonic() - last.at < SAME_CLICK:
+        return
+    action(*values)
+    session[CLICK] = Click(button, time.monotonic())
+
+
+def drawn() -> None:
+    """The page or the board has been drawn; call it at the end."""
+    last: Click | None = st.session_state.get(CLICK)
+    if last is not None and not last.drawn:
+        st.session_state[CLICK] = Click(last.button, time.monotonic(), drawn=True)
 
 
 def said(action: Action) -> Action:

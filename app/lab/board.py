@@ -75,12 +75,14 @@ def _board(root: Path, name: str, base: Entry | None, moving: bool) -> None:
     _curves(watched, log, base)
     if watched.phase in ("failed", "stopped"):
         _log(watched)
+    actions.drawn()
 
 
 def _buttons(root: Path, watched: Watched) -> None:
     name, phase = watched.run.name, watched.phase
     can_wait = phase in ("training", "paused", "loading")
     paused = phase == "paused"
+    pausing = Control.go_on if paused else actions.pause
     with st.container(horizontal=True):
         st.button(
             "Go on" if paused else "Pause",
@@ -88,8 +90,8 @@ def _buttons(root: Path, watched: Watched) -> None:
             icon=":material/play_arrow:" if paused else ":material/pause:",
             shortcut="Alt+P",
             disabled=not can_wait,
-            on_click=actions.control,
-            args=(root, name, Control.go_on if paused else actions.pause),
+            on_click=actions.once,
+            args=("lab_pause", actions.control, root, name, pausing),
         )
         st.button(
             "Step",
@@ -97,8 +99,8 @@ def _buttons(root: Path, watched: Watched) -> None:
             icon=":material/skip_next:",
             shortcut="Alt+N",
             disabled=not can_wait,
-            on_click=actions.control,
-            args=(root, name, Control.one_step),
+            on_click=actions.once,
+            args=("lab_step", actions.control, root, name, Control.one_step),
             help=f"Train {watched.run.config.training.log_every} steps, to the next point of the "
             "curve, and pause there.",
         )
@@ -116,8 +118,8 @@ def _buttons(root: Path, watched: Watched) -> None:
                 "Go on from the last epoch",
                 key="lab_resume",
                 icon=":material/resume:",
-                on_click=actions.go_on,
-                args=(root, name),
+                on_click=actions.once,
+                args=("lab_resume", actions.go_on, root, name),
             )
 
 

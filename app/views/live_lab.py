@@ -45,8 +45,8 @@ def main() -> None:
             icon=":material/science:",
             shortcut="Ctrl+Enter",
             disabled=off or config is None,
-            on_click=actions.start,
-            args=(root, config),
+            on_click=actions.once,
+            args=("lab_start", actions.start, root, config),
         )
         state.flag(actions.STEER, False)
         st.toggle(
@@ -68,6 +68,7 @@ def main() -> None:
         "reaches every control; arrow keys move a slider. A run goes on when this page is closed "
         "or reloaded; its address leads back to it."
     )
+    actions.drawn()
 
 
 def _is_here(root: Path, name: str) -> bool:

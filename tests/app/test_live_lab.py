@@ -163,6 +163,34 @@ def test_two_sessions_watch_their_own_runs(runs: RunStore, open_app: Any) -> Non
     assert runs.open(two).config.training.seed == 2
 
 
+def test_a_click_that_comes_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab import actions
+
+    now, done = [100.0], list[str]()
+    monkeypatch.setattr(actions.st, "session_state", {})
+    monkeypatch.setattr(actions.time, "monotonic", lambda: now[0])
+
+    def click(button: str, after: float) -> None:
+        now[0] += after
+        actions.once(button, done.append, button)
+
+    click("step", 0)
+    now[0] += 5
+    actions.drawn()
+    click("step", 0.05)
+    assert done == ["step"], "what it started took long to draw; the same click came with it"
+    now[0] += 0.01
+    actions.drawn()
+    click("pause", 0.01)
+    click("step", 0.01)
+    assert done == ["step", "pause", "step"], "other buttons are other clicks"
+    actions.drawn()
+    now[0] += 1
+    actions.drawn()
+    click("step", 0.05)
+    assert done == ["step", "pause", "step", "step"], "the board has redrawn itself since"
+
+
 @pytest.mark.parametrize("name", ["../base-s0", "gone", "/etc", ".lab"])
 def test_a_link_to_a_run_that_is_not_here(
     name: str, runs: RunStore, open_app: Any, text: Any

@@ -17,6 +17,7 @@ from tests.browser import served
 from tests.browser.conftest import NewPage
 from tests.fake_runs import make_fake_run
 from workbench.lab import watch
+from workbench.lab.control import Control, read_control
 from workbench.runs import RunStore
 
 pytestmark = pytest.mark.browser
@@ -202,6 +203,47 @@ def test_keyboard_only(lab: str, lab_store: RunStore, new_page: NewPage) -> None
     expect(box).to_contain_text("Trains", timeout=WITHIN)
     page.keyboard.press("Escape")
     expect(box).to_contain_text("Stopped", timeout=WITHIN)
+
+
+# The page sends what was clicked a moment later; a board that redraws itself in that moment takes
+# the click along. Here it always does.
+REDRAW_WITH_CLICKS = """
+const redraws = [];
+const every = window.setInterval, later = window.setTimeout;
+window.setInterval = (work, pause, ...more) => {
+  if (pause === 500) redraws.push(work);
+  return every(work, pause, ...more);
+};
+window.setTimeout = (work, pause, ...more) => later(() => {
+  if (clicked && String(work).includes('sendUpdateWidgets')) { clicked = false; redraws.at(-1)(); }
+  work(...more);
+}, pause);
+let clicked = false;
+window.addEventListener('keydown', event => { clicked = event.key === 'n'; }, true);
+"""
+
+
+def test_a_click_that_the_page_sends_twice_counts_once(
+    lab: str, lab_store: RunStore, new_page: NewPage
+) -> None:
+    page = new_page()
+    page.add_init_script(REDRAW_WITH_CLICKS)
+    sent: list[bytes] = []
+    page.on("websocket", lambda to: to.on("framesent", lambda frame: sent.append(bytes(frame))))
+    open_lab(page, lab)
+    name = start(page)
+    box = says(page).filter(has_text=name)
+    expect(box).to_contain_text("Trains", timeout=WITHIN)
+    page.keyboard.press("Alt+p")
+    expect(box).to_contain_text("Paused", timeout=WITHIN)
+    folder = lab_store.open(name).path
+    for steps in range(1, 6):
+        told = len(sent)
+        page.keyboard.press("Alt+n")
+        # Long enough for both; what is sent is heard of only while the page is asked something.
+        page.wait_for_timeout(1000)
+        assert sum(b"lab_step" in frame for frame in sent[told:]) == 2
+        assert read_control(folder) == Control(paused=True, steps=steps)
 
 
 def tab_to(page: Page, wanted: Locator) -> None:

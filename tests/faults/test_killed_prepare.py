@@ -107,3 +107,8 @@ def test_what_killed_processes_left(tmp_path: Path) -> None:
     save_dataset(world, tmp_path / "out")
     left = {folder.name for folder in (alive, mine, dead, notes) if folder.exists()}
     assert left == {alive.name, notes.name}
+    # Killed after the new data set took its place, before the one it replaced was gone.
+    replaced = tmp_path / ".out.999999997.old"
+    save_dataset(world, replaced)
+    save_dataset(world, tmp_path / "out")
+    assert not replaced.exists()

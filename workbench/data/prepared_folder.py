@@ -54,7 +54,8 @@ def replacing(folder: Path) -> Iterator[Path]:
 def _tidy(folder: Path) -> None:
     """Undo what a killed process left: a replaced data set comes back, half-written ones go.
 
-    Only what nobody has touched for an hour goes: a process of another machine may still write it.
+    A half-written one goes when nobody has touched it for an hour: a process of another machine may
+    still write it. A replaced one whose successor is there is of no use to any process.
     """
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
         pid, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
@@ -63,8 +64,12 @@ def _tidy(folder: Path) -> None:
         with suppress(OSError):
             if kind == "old" and not folder.exists():
                 left.rename(folder)
-            elif int(pid) == os.getpid() or time.time() - left.stat().st_mtime > 3600:
+            elif kind == "old" or _abandoned(left, int(pid)):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _abandoned(left: Path, pid: int) -> bool:
+    return pid == os.getpid() or time.time() - left.stat().st_mtime > 3600
 
 
 def _alive(pid: int) -> bool:
