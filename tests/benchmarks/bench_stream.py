@@ -181,6 +181,8 @@ def measure(options: argparse.Namespace, scratch: Path) -> list[Row]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     small, large = min(peaks), max(peaks)
+    if small == large:
+        return found
     mode, ratio = f"{large:,} rows", peaks[small] / peaks[large]
     flat = {"peer": f"{small:,} rows", "unit": "MiB", "ratio": ratio}
     found.append(row("streaming, memory is flat", mode, peaks[large], peaks[small], FLAT, **flat))
@@ -218,7 +220,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["fm", "dcn_v2"])
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--steps", type=int, default=128, help="for the peak memory of training")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--scratch", type=Path, help="where the folders go; default: the system's")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
