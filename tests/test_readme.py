@@ -147,6 +147,18 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     assert f"the framework costs {least:.1%} to {most:.1%}, and with 1e-4 no difference" in text
     enough = hashed["full", "g", "weight decay 0.0001"]
     assert enough["ci_low"] < 0 < enough["ci_high"]
+    tail = {
+        float(cell["point"]): cell
+        for cell in cells
+        if (cell["part"], cell["preset"], cell["variant"]) == ("f", "paper", "full")
+    }
+    loss = {strength: f"{-cell['rela_impr']:.2%}" for strength, cell in tail.items()}
+    assert f"FM loses {loss[0.5]} where users are about equally active (0.5 standard" in text
+    between = sorted(tail[strength]["rela_impr"] for strength in (1, 1.5, 2))
+    assert f"{-between[0]:.2%} to {-between[-1]:.2%} between 1 and 2" in text
+    for strength, cell in tail.items():
+        assert (cell["ci_high"] < 0) if strength <= 2 else (cell["ci_low"] < 0 < cell["ci_high"])
+        assert len(cell["seeds"]) == 3
     assert lift("a", "10-29") == lift("a", "30-99")
     assert (
         2.5
@@ -231,7 +243,15 @@ def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_
     cells = cells_of(project_root / "data" / "results" / "table2.json")
     lifts = {cell["model"]: cell for cell in cells if cell["variant"] == "full"}
     text = " ".join(readme.split())
-    fm, euler = lifts["fm"], lifts["euler_net"]
+    fm, euler, afn = lifts["fm"], lifts["euler_net"], lifts["afn"]
+    assert set(lifts) == set(TABLE_2_SMALL)
+    gains = f"{afn['rela_impr']:+.2%} of AUC and {afn['rela_impr_uauc']:+.2%} of UAUC"
+    assert f"AFN, the weakest base of the five here, gains {gains}, more than in the paper" in text
+    assert afn["ci_low"] > 0
+    assert afn["uauc_ci_low"] > 0
+    assert afn["base_auc_mean"] == min(cell["base_auc_mean"] for cell in lifts.values())
+    assert afn["rela_impr"] > TABLE_2_SMALL["afn"].auc
+    assert afn["rela_impr_uauc"] > TABLE_2_SMALL["afn"].uauc
     assert f"EulerNet gains {euler['rela_impr']:+.2%} of AUC, half of" in text
     assert euler["ci_low"] > 0
     assert 0.4 < euler["rela_impr"] / TABLE_2_SMALL["euler_net"].auc < 0.6
