@@ -211,5 +211,9 @@ def test_the_chart_has_a_panel_per_question_and_says_the_extremes() -> None:
     assert "best +2.00% at 30%" in drawn["description"]
     assert "worst -0.20% at 0%" in drawn["description"]
     assert "no clear difference" in drawn["description"]
+    # The points of a panel stand over their places: no room is kept for variants it does not have.
+    assert drawn["resolve"]["scale"]["xOffset"] == "independent"
+    rooms = [panel["layer"][1]["encoding"]["xOffset"]["scale"] for panel in drawn["vconcat"]]
+    assert rooms == [{"domain": ["AdaF2M2"]}, {"domain": ["Mask only"]}]
     frame = chart.frame(cells)
     assert frame["high"].tolist() == pytest.approx([-0.001, 0.025, 0.011])

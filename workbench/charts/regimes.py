@@ -63,7 +63,9 @@ def chart(cells: Sequence[dict[str, Any]]) -> alt.VConcatChart:
         for part in PARTS
         for place, own in rows[rows["part"] == part].groupby("place", sort=False)
     ]
-    shown: alt.VConcatChart = alt.vconcat(*panels).resolve_scale(color="shared")
+    shown: alt.VConcatChart = alt.vconcat(*panels).resolve_scale(
+        color="shared", xOffset="independent"
+    )
     return shown.properties(description=sentence(cells))
 
 
@@ -74,8 +76,11 @@ def _panel(
     colours = alt.Scale(domain=names, range=[style.colour_of(method) for method in methods])
     colour = alt.Color("name:N", scale=colours, title=None, legend=alt.Legend(orient="top"))
     points = list(rows.sort_values("order", kind="stable")["point"].unique())
-    x = alt.X("point:N", sort=points, axis=alt.Axis(title=axis_title, labelAngle=0))
-    offset = alt.XOffset("name:N", sort=names, scale=alt.Scale(domain=names))
+    # A word a line, where a point's name is wider than its place.
+    axis = alt.Axis(title=axis_title, labelAngle=0, labelExpr="split(datum.label, ' ')")
+    x = alt.X("point:N", sort=points, axis=axis)
+    shown = [name for name in names if name in set(rows["name"])]
+    offset = alt.XOffset("name:N", sort=shown, scale=alt.Scale(domain=shown))
     y_axis = alt.Axis(format="+.2~%", tickCount=5, title="RelaImpr of AUC", titlePadding=16)
     tooltip = [
         alt.Tooltip("point:N", title=axis_title),
