@@ -70,6 +70,8 @@ def test_vectors_print_both_recalls(
     assert printed["index_recall"] > 0.9
     assert "approximate: weights depend on user and item together" in captured.err
     assert "recall@100" in captured.err
+    assert 0.5 < printed["held_out"]["auc_by_vectors"] < 1
+    assert f"{printed['held_out']['auc_by_vectors']:.4f} by inner product" in captured.err
     assert sorted(path.name for path in out.iterdir()) == [
         "export.json",
         "items.faiss",

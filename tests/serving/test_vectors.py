@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from tests.serving.runs import small_config, trained
 from workbench.data.registry import load
@@ -30,7 +31,7 @@ SMALL = {"hidden": [16, 8], "output_dim": 8}
 
 def factorised(run: Run, *, constant: bool = False) -> tuple[Factorised, Entities, Entities]:
     dataset, encoding = load(run.config.data), run.encoding()
-    users, items = (_from_data(dataset, encoding, side) for side in (Side.USER, Side.ITEM))
+    users, items = (_from_data(dataset, encoding, side)[0] for side in (Side.USER, Side.ITEM))
     model = run.model()
     if constant and model.adapter is not None:
         last = model.adapter.h[-1]
@@ -134,6 +135,32 @@ def test_index_recall_counts_what_is_found() -> None:
     assert index_recall(Half(), users, items, faiss) == pytest.approx(0.5)
 
 
+def test_vectors_are_scored_on_the_test_rows(
+    served: Run, test_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    pytest.importorskip("faiss")
+    done = export_vectors(served, tmp_path / "out")
+    assert done.held_out is not None
+    score = np.zeros(len(test_table))
+    known = np.ones(len(test_table), bool)
+    vectors = []
+    for name in ("user", "item"):
+        written = pq.read_table(tmp_path / "out" / f"{name}s.parquet").to_pandas()
+        by_id = dict(zip(written["id"].astype(int), written["vector"], strict=True))
+        vectors.append([by_id.get(int(value)) for value in test_table[f"{name}_id"]])
+    for row, (user, item) in enumerate(zip(*vectors, strict=True)):
+        known[row] = user is not None and item is not None
+        if known[row]:
+            score[row] = user @ item
+    label = served.table("predictions")["label"].to_numpy()
+    assert done.held_out.rows == known.sum() > 0
+    by_model = roc_auc_score(label[known], test_table["logit"][known])
+    assert done.held_out.auc == pytest.approx(by_model, abs=1e-12)
+    by_vectors = roc_auc_score(label[known], score[known])
+    assert done.held_out.auc_by_vectors == pytest.approx(by_vectors, abs=1e-4)
+    assert abs(by_vectors - by_model) > 1e-3, "the weights depend on the pair"
+
+
 def test_the_folder_ranks_new_items_too(served: Run, tmp_path: Path) -> None:
     faiss = pytest.importorskip("faiss")
     items = pd.DataFrame(
@@ -148,6 +175,7 @@ def test_the_folder_ranks_new_items_too(served: Run, tmp_path: Path) -> None:
     items.to_csv(tmp_path / "items.csv", index=False)
     done = export_vectors(served, tmp_path / "out", items=tmp_path / "items.csv")
     assert (done.items, done.index_recall) == (3, 1.0)
+    assert done.held_out is None, "its items are not those of the test rows"
     folder = tmp_path / "out"
     written = {n: pq.read_table(folder / f"{n}.parquet").to_pandas() for n in ("users", "items")}
     assert written["items"]["id"].astype(int).tolist() == [1, 2, 10**9]

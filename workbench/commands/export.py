@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _vector_lines(done: Any) -> list[str]:
-    close = done.agreement
+    close, held_out = done.agreement, done.held_out
     kind = "exact" if done.exact else "approximate: weights depend on user and item together"
-    return [
+    lines = [
         f"{done.users:,} user and {done.items:,} item vectors of {done.dim} entries; {kind}",
         f"index against exact search: recall@100 {done.index_recall:.4f}",
         f"inner product against the model, {close.users} users, all items: |difference| mean "
@@ -78,3 +78,9 @@ def _vector_lines(done: Any) -> list[str]:
         f"the model's best 100 among the first 100: {close.recall_100:.4f}, 200: "
         f"{close.recall_200:.4f}, 500: {close.recall_500:.4f}",
     ]
+    if held_out is not None:
+        lines.append(
+            f"AUC of {held_out.rows:,} test rows: {held_out.auc:.4f} by the model, "
+            f"{held_out.auc_by_vectors:.4f} by inner product"
+        )
+    return lines

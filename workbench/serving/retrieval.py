@@ -20,6 +20,7 @@ from workbench.runs import Run
 from workbench.runs.files import to_json, write_text
 from workbench.schema import Side
 from workbench.serving.export import needed, new_folder
+from workbench.serving.held_out import HeldOut, held_out
 from workbench.serving.rows import RowEncoder
 from workbench.serving.source import own_columns, run_dataset, run_encoding
 from workbench.serving.tables import table_parts
@@ -64,6 +65,8 @@ class VectorExport:
         exact: whether the inner product is the logit; see `workbench.serving.vectors`.
         index_recall: share of the exact search's best 100 that the index finds.
         agreement: with the model.
+        held_out: AUC by vectors and by the model; None where users or items come from a table, and
+            for a run without predictions.
     """
 
     users: int
@@ -72,6 +75,7 @@ class VectorExport:
     exact: bool
     index_recall: float
     agreement: Agreement
+    held_out: HeldOut | None
 
 
 def export_vectors(
@@ -103,14 +107,17 @@ def export_vectors(
     faiss = needed("faiss")
     encoding = run_encoding(run, data)
     dataset = None if users and items else run_dataset(run, data)
-    sides = []
+    sides, known = [], []
     for path, side in ((users, Side.USER), (items, Side.ITEM)):
-        found = (
-            _from_table(path, run, encoding, side) if path else _from_data(dataset, encoding, side)
-        )
-        sides.append(found)
+        if path:
+            sides.append(_from_table(path, run, encoding, side))
+        else:
+            entities, numbers = _from_data(dataset, encoding, side)
+            sides.append(entities)
+            known.append(numbers)
     model = Factorised(run.model(), encoding, *sides)
-    vectors = for_index(model.user_vectors(sides[0]), model.item_vectors(sides[1]))
+    both = (model.user_vectors(sides[0]), model.item_vectors(sides[1]))
+    vectors = for_index(*both)
     sample = sides[0].drawn(min(SAMPLE, len(sides[0])), seed=1)
     queries = for_index(model.user_vectors(sample), model.item_vectors(sides[1]))[0]
     index = build_index(vectors[1], faiss)
@@ -121,6 +128,7 @@ def export_vectors(
         exact=model.exact,
         index_recall=index_recall(index, queries, vectors[1], faiss),
         agreement=agreement(model, sample.take(np.arange(min(200, len(sample)))), sides[1]),
+        held_out=held_out(run, *both, *known) if len(known) == len(both) else None,
     )
     with new_folder(out) as folder:
         for name, entities, rows in zip(("users", "items"), sides, vectors, strict=True):
@@ -211,8 +219,10 @@ def _from_table(path: Path, run: Run, encoding: Encoding, side: Side) -> Entitie
     return Entities(names, table, torch.cat(counts), _impressions(encoding, table, name))
 
 
-def _from_data(dataset: Dataset | None, encoding: Encoding, side: Side) -> Entities:
-    """The training data's users or items that the vocabulary knows."""
+def _from_data(
+    dataset: Dataset | None, encoding: Encoding, side: Side
+) -> tuple[Entities, torch.Tensor]:
+    """The training data's users or items that the vocabulary knows, and their numbers there."""
     assert dataset is not None
     schema, layout = encoding.schema, encoding.layout
     name = schema.user if side is Side.USER else schema.item
@@ -231,7 +241,7 @@ def _from_data(dataset: Dataset | None, encoding: Encoding, side: Side) -> Entit
     codes = rows[:, slot.start].numpy() - slot.offset
     ids = np.asarray(encoding.vocabularies[name].values)[codes - 1]
     counts = torch.from_numpy(encoder.known_counts(rows.numpy()))
-    return Entities(ids, rows, counts, _impressions(encoding, rows, name))
+    return Entities(ids, rows, counts, _impressions(encoding, rows, name)), known
 
 
 def _impressions(encoding: Encoding, rows: torch.Tensor, name: str) -> NDArray[np.int64]:
