@@ -76,7 +76,7 @@ def _panel(
     colours = alt.Scale(domain=names, range=[style.colour_of(method) for method in methods])
     colour = alt.Color("name:N", scale=colours, title=None, legend=alt.Legend(orient="top"))
     points = list(rows.sort_values("order", kind="stable")["point"].unique())
-    # A word a line, where a point's name is wider than its place.
+    # A word a line: "weight decay 1e-05" is wider than its place.
     axis = alt.Axis(title=axis_title, labelAngle=0, labelExpr="split(datum.label, ' ')")
     x = alt.X("point:N", sort=points, axis=axis)
     shown = [name for name in names if name in set(rows["name"])]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workbench.insight.samples import read_predictions
 from workbench.metrics import auc
 from workbench.runs import Run
 
@@ -39,10 +40,13 @@ def held_out(
 
     Returns:
         None, too, where no test row has both vectors.
+
+    Raises:
+        InputError: predictions that cannot be used.
     """
     if not run.has("predictions"):
         return None
-    table = run.table("predictions", ["user", "item", "label", "logit"])
+    table = read_predictions(run)[["user", "item", "label", "logit"]]
     columns = {name: torch.tensor(table[name].to_numpy()) for name in table.columns}
     user, item = columns["user"].long(), columns["item"].long()
     both = torch.isin(user, known_users) & torch.isin(item, known_items)

@@ -119,7 +119,7 @@ def export_vectors(
     both = (model.user_vectors(sides[0]), model.item_vectors(sides[1]))
     vectors = for_index(*both)
     sample = sides[0].drawn(min(SAMPLE, len(sides[0])), seed=1)
-    queries = for_index(model.user_vectors(sample), model.item_vectors(sides[1]))[0]
+    queries = for_index(model.user_vectors(sample), both[1])[0]
     index = build_index(vectors[1], faiss)
     done = VectorExport(
         users=len(sides[0]),
