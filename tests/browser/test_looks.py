@@ -1,4 +1,4 @@
-"""Pictures of every page in Chromium, light and dark, and of figures that a choice brings up."""
+"""Every page in Chromium, light, dark and narrow, and figures that a choice brings up."""
 
 from __future__ import annotations
 
@@ -13,20 +13,33 @@ from tests.browser.served import DRAWS_WITHIN, PAGES, charts, open_page, wait_un
 
 pytestmark = pytest.mark.browser
 
+TELEPHONE = {"width": 390, "height": 844}
+BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 21, 27)"}
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+
 @pytest.mark.parametrize("name", PAGES)
-def test_pages_in_both_themes(
-    name: str, theme: str, trained: str, new_page: Any, screenshots: Path
+def test_pages_in_both_themes_and_narrow(
+    name: str, trained: str, new_page: Any, screenshots: Path
 ) -> None:
-    page = new_page(dark=theme == "dark")
+    page = new_page()
     open_page(page, trained, name)
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    background = page.get_by_test_id("stApp").evaluate(
-        "element => getComputedStyle(element).backgroundColor"
-    )
-    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 21, 27)"}[theme]
-    picture(page, screenshots / f"{name}-{theme}.png")
+    in_theme(page, "light", screenshots / f"{name}-light.png")
+    # The page follows the system's scheme, also while it is open.
+    page.emulate_media(color_scheme="dark")
+    wait_until_idle(page)
+    in_theme(page, "dark", screenshots / f"{name}-dark.png")
+    page.set_viewport_size(TELEPHONE)
+    wait_until_idle(page)
+    fits_the_screen(page)
+
+
+@pytest.mark.parametrize("name", ["adapter-weights", "live-lab"])
+def test_a_page_opened_dark_on_a_telephone(name: str, trained: str, new_page: Any) -> None:
+    page = new_page(**TELEPHONE, dark=True)
+    open_page(page, trained, name)
+    has_background(page, "dark")
+    fits_the_screen(page)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +64,31 @@ def test_further_figures(
     assert charts(page).count() >= 1
     slug = re.sub(r"\W+", "-", parameters).strip("-")
     picture(page, screenshots / f"{name}-{slug}.png")
+
+
+def in_theme(page: Page, theme: str, path: Path) -> None:
+    """The page has the theme's colours; takes its picture."""
+    has_background(page, theme)
+    picture(page, path)
+
+
+def has_background(page: Page, theme: str) -> None:
+    """The page stands on the theme's colour, or does in a moment."""
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUND[theme])
+
+
+# Nothing sticks out sideways but small multiples of fixed size, which can be scrolled.
+FITS = """() => {
+  const main = document.querySelector('[data-testid="stMain"]');
+  const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+  return main.scrollWidth <= main.clientWidth
+    && charts.every(chart => chart.getBoundingClientRect().right <= window.innerWidth);
+}"""
+
+
+def fits_the_screen(page: Page) -> None:
+    """Nothing is wider than the screen once the page has followed it."""
+    page.wait_for_function(FITS, polling=100, timeout=DRAWS_WITHIN)
 
 
 # A table is painted on a canvas, a moment after its element is there: wait for a second colour.
