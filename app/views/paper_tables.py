@@ -49,6 +49,7 @@ COLUMNS = {
     "uauc_ci_high": "UAUC to",
     "rela_impr_uauc": "RelaImpr UAUC",
     "trials": "trials",
+    "epochs": "epochs",
     "paper_base": "paper: base",
     "paper_full": "paper: with AdaF2M2",
     "paper_rela_impr": "paper: RelaImpr",
@@ -118,7 +119,8 @@ def _ours(table: str, cells: list[dict[str, Any]]) -> None:
         "Means over seeds. Differences are paired with the base of the same seed on the same test "
         "rows; intervals are a 95% bootstrap over users, p is a paired t test over seeds. Trials: "
         "configurations compared on validation AUC, as many for the base as for the framework; 0 "
-        "stands for fixed settings. Each command trains its cell again."
+        "stands for fixed settings. Epochs: until patience or their limit ended the training, per "
+        "seed. Each command trains its cell again."
     )
     show.csv(**{f"{table}_ours": frame})
 

@@ -41,6 +41,7 @@ def test_a_cell_pairs_each_seed_with_its_base(store: RunStore) -> None:
     assert cell["ci_low"] < cell["delta_auc"] < cell["ci_high"]
     assert (cell["trials"], cell["base_trials"], cell["seeds"]) == (4, 3, [0, 1])
     assert cell["command"] == "make full"
+    assert cell["epochs"] == [3, 3]  # as `make_fake_run` logs
 
 
 def test_a_base_has_no_difference(store: RunStore) -> None:

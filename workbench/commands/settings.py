@@ -85,7 +85,7 @@ def config_from(options: argparse.Namespace) -> ExperimentConfig:
     for option, key in KEYS.items():
         given = getattr(options, option)
         if given is not None and not (option == "variant" and given in RIVAL_NAMES):
-            _put(values, key, given)
+            put(values, key, given, "--" + option.replace("_", "-"))
     if options.variant in RIVAL_NAMES:
         values = merged(values, method_settings(options.variant))
     if options.preset is not None:
@@ -120,7 +120,21 @@ def _assign(values: dict[str, Any], settings: Sequence[str], option: str = "--se
         key, separator, text = assignment.partition("=")
         if not separator:
             raise InputError(f"{option} '{assignment}': KEY=VALUE is expected")
-        _put(values, key, _parse(text, f"{option} {key}"))
+        put(values, key, _parse(text, f"{option} {key}"), f"{option} {key}")
+
+
+def put(values: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Set ``section.key`` of nested settings, in place; sections that are missing are made.
+
+    Raises:
+        InputError: a part of the key before its last one holds a value; `place` names where.
+    """
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"{place}: '{section}' is not a section of the config")
+    values[last] = value
 
 
 def _preset(name: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -156,12 +170,3 @@ def _parse(text: str, place: str) -> Any:
 
     # What the shell hands over need not be text; the reader says so.
     return parse_yaml(text.encode(errors="surrogateescape"), place)
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise InputError(f"--set {key}: '{section}' is not a section of the config")
-    values[last] = value

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from workbench.commands.settings import KEYS, config_from
+from workbench.commands.settings import KEYS, config_from, put
 from workbench.config import ExperimentConfig
 from workbench.errors import InputError
 
@@ -74,7 +74,7 @@ def grid_configs(
     for setting in settings:
         values = own.model_dump(mode="json")
         for key, value in setting.items():
-            _put(values, key, value)
+            put(values, key, copy.deepcopy(value), f"--grid {key}")
         configs.append(ExperimentConfig.parse(values, "--grid"))
     places: dict[str, int] = {}
     for place, config in enumerate(configs):
@@ -127,16 +127,6 @@ def _number(key: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"--grid {key}: '{text.strip()}' is not a number") from None
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    inner = values
-    for section in sections:
-        if not isinstance(inner.get(section), dict):
-            raise InputError(f"--grid {key}: unknown key '{section}'")
-        inner = inner[section]
-    inner[last] = copy.deepcopy(value)
 
 
 def _option(key: str) -> str:

@@ -41,9 +41,9 @@ def make_cell(
 
     Returns:
         None while no seed is finished. Else `data`, `preset`, `model`, `variant` (the method),
-        `seeds`, `runs`, `trials`, `auc_mean`, `auc_sd` and `uauc_mean`, `uauc_sd` (over seeds;
-        None for one), `command`, the plan's `about`, and for everything but a base the columns of
-        `paired_columns`.
+        `seeds`, `runs` and `epochs` (per seed), `trials`, `auc_mean`, `auc_sd` and `uauc_mean`,
+        `uauc_sd` (over seeds; None for one), `command`, the plan's `about`, and for everything but
+        a base the columns of `paired_columns`.
 
     Raises:
         InputError: damaged runs, or runs on different test rows.
@@ -62,6 +62,7 @@ def make_cell(
         **plan.about,
         "seeds": seeds,
         "runs": [run.name for run in own],
+        "epochs": [epochs_of(run) for run in own],
         "trials": plan.trials,
     }
     for metric in METRICS:
@@ -71,6 +72,16 @@ def make_cell(
         cell["base_trials"] = base.trials
         cell |= paired_columns([(base_runs[s], runs[s]) for s in seeds], replicates=replicates)
     return cell | {"command": plan.command}
+
+
+def epochs_of(run: Run) -> int:
+    """Epochs that a run trained for: where patience ended it, past its best one.
+
+    Raises:
+        InputError: a damaged log.
+    """
+    log = run.metrics()
+    return int((log["kind"] == "epoch").sum())
 
 
 def mean_and_spread(metric: str, values: Sequence[float]) -> Cell:
