@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from workbench.models.base import BaseRanker, Dropout, FeatureLayout, ModelOptions, Width
+from workbench.nn.cross import cross
 from workbench.nn.layers import linear, relu_tower
 
 
@@ -34,7 +35,7 @@ class CrossLayer(nn.Module):
 
     def forward(self, first: Tensor, x: Tensor) -> Tensor:
         """x_0 and x_l, both [batch, width] -> x_{l+1} [batch, width]."""
-        return torch.addcmul(x, first, self.linear(x))
+        return cross(x, first, self.linear(x))
 
 
 class LowRankMixtureCrossLayer(nn.Module):
@@ -61,7 +62,7 @@ class LowRankMixtureCrossLayer(nn.Module):
         gates = self.gate(x).softmax(-1)  # [batch, expert]
         # The gates sum to 1, so the bias passes through the mixture unchanged.
         mixed = torch.einsum("bes,esw->bw", low * gates.unsqueeze(-1), self.up) + self.bias
-        return torch.addcmul(x, first, mixed)
+        return cross(x, first, mixed)
 
 
 class CrossAndDeep(nn.Module):

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from workbench.models.base import BaseRanker, Dropout, FeatureLayout, ModelOptions, Width
+from workbench.nn.cross import cross
 from workbench.nn.layers import linear, relu_tower
 
 
@@ -35,7 +36,7 @@ class GatedCrossLayer(nn.Module):
     def forward(self, first: Tensor, x: Tensor) -> Tensor:
         """x_0 and x_l, both [batch, width] -> x_{l+1} [batch, width]."""
         gates = torch.sigmoid(x @ self.gate.t())
-        return torch.addcmul(x, first, self.linear(x) * gates)
+        return cross(x, first, self.linear(x) * gates)
 
 
 class GDCN(BaseRanker):
