@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,11 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     return captured.err
 
 
+def best_before_last(found: dict[str, Any]) -> dict[str, Any]:
+    best: dict[str, Any] = max(found["history"][:-1], key=lambda trial: trial["valid_auc"])
+    return dict(best["params"])
+
+
 def test_base_and_framework_get_as_many_trials_and_their_results_train(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,13 +36,21 @@ def test_base_and_framework_get_as_many_trials_and_their_results_train(
     choosing = ["--choose", "framework.detach_state=[true, false]"]
     choosing += ["--choose", "training.embedding_eps=[1e-8, 1e-5]"]
     searching = ["tune", *TINY, *SPACE, *choosing, "--variant", "full", "--with-base"]
-    searching += ["--out", out, "--json"]
+    searching += ["--trials", "3", "--out", out, "--json"]
     assert main(searching) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["trials"] == found["base"]["trials"] == 2
-    assert [trial["trial"] for trial in found["history"]] == [0, 1]
+    assert found["trials"] == found["base"]["trials"] == 3
+    assert [trial["trial"] for trial in found["history"]] == [0, 1, 2]
     assert max(trial["valid_auc"] for trial in found["history"]) == found["valid_auc"]
     assert "framework.detach_state" in found["params"]
+    # Each side has tried what the other had found before its last trial.
+    shared = ("lr", "dim", "weight_decay", "training.embedding_eps")
+    for own, other in ((found, found["base"]), (found["base"], found)):
+        mine, theirs = best_before_last(own), best_before_last(other)
+        crossed = mine | {key: theirs[key] for key in shared}
+        assert crossed in [trial["params"] for trial in own["history"]]
+        given = json.loads(own["command"].partition("--last-trial ")[2].strip("'"))
+        assert crossed == mine | given
     assert set(found["base"]["params"]) == {"lr", "dim", "weight_decay", "training.embedding_eps"}
     assert {Path(found[key]).name for key in ("study", "config", "report")} == {
         f"planted-fm-full.{ending}" for ending in ("db", "yaml", "json")
@@ -62,6 +76,9 @@ def test_base_and_framework_get_as_many_trials_and_their_results_train(
         (["--jobs", "0"], "--jobs 0: must be at least 1"),
         (["--lrs", "-1"], "lrs"),
         (["--alphas", "0.5", "0.1"], "alpha = 0.5 0.1: LOW must not be above HIGH"),
+        (["--with-base", "--last-trial", "{}"], "--last-trial: cannot be given with --with-base"),
+        (["--last-trial", "[1]"], "--last-trial: "),
+        (["--last-trial", '{"rate": 1}'], "--last-trial: 'rate' is not searched"),
         (["--variant", "base", "--with-base"], "--with-base: the variant is the base itself"),
         (["--variant", "base", "--strength", "0.1", "0.2"], "--strength: base has none"),
         (["--choose", "framework.detach_state"], "--choose 'framework.detach_state': KEY=VALUE"),

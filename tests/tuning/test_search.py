@@ -111,6 +111,55 @@ def test_more_trials_can_be_added_later(tmp_path: Path, ready: Ready) -> None:
     assert search(plan).trials == 5  # nothing left to do
 
 
+LAST = {"lr": 0.01, "dim": 2, "weight_decay": 3e-4}
+
+
+def test_the_last_trial_can_be_given(tmp_path: Path, ready: Ready) -> None:
+    plan = plan_for(tmp_path, trials=6)
+    found = search(plan, last=LAST)
+    assert found.trials == len(ready.configs) == 6
+    # What it leaves out is as in the best trial before it.
+    best = max(found.history[:-1], key=lambda trial: trial["valid_auc"])["params"]
+    assert best != best | LAST
+    assert found.history[-1]["params"] == best | LAST
+    assert search(plan, last=LAST).trials == 6  # nothing left to do
+
+
+def test_a_last_trial_that_was_tried_leaves_room_for_another(tmp_path: Path, ready: Ready) -> None:
+    first = search(plan_for(tmp_path, trials=1)).history[0]["params"]
+    found = search(plan_for(tmp_path, trials=3), last=first)
+    assert found.trials == 3
+    assert [trial["params"] for trial in found.history].count(first) == 1
+
+
+def test_a_last_trial_that_was_interrupted_is_done_again(tmp_path: Path, ready: Ready) -> None:
+    plan = plan_for(tmp_path, trials=3)
+    ready.die_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        search(plan, last=LAST)
+    ready.die_at = None
+    found = search(plan, last=LAST)
+    assert (found.trials, found.failed) == (3, 1)
+    assert {key: found.history[-1]["params"][key] for key in LAST} == LAST
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ({"rate": 1}, "--last-trial: 'rate' is not searched; allowed are lr, dim, weight_decay"),
+        ({"lr": 0.5}, r"--last-trial: .*0\.5"),
+        ({"weight_decay": 10.0}, r"--last-trial: .*10"),
+        ({"weight_decay": "much"}, "--last-trial: .*much"),
+    ],
+)
+def test_a_last_trial_outside_the_space_is_refused_before_any_training(
+    last: dict[str, Any], message: str, tmp_path: Path, ready: Ready
+) -> None:
+    with pytest.raises(InputError, match=message):
+        search(plan_for(tmp_path), last=last)
+    assert not ready.configs
+
+
 def test_diverged_trials_count_and_never_win(tmp_path: Path, ready: Ready) -> None:
     plan = replace(
         plan_for(tmp_path, trials=10), space=SPACE.model_copy(update={"lrs": (0.01, 1.0)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -43,7 +44,16 @@ def add_parser(commands: Any) -> None:
         "from: postgresql://..., mysql://..., or journal:FILE on a shared disk",
     )
     add("--out", type=Path, default=Path("runs/tune"), metavar="DIR", help="where results go")
-    add("--with-base", action="store_true", help="first give the base as many trials")
+    add(
+        "--with-base",
+        action="store_true",
+        help="give the base as many trials; the last one of each side is what the other found",
+    )
+    add(
+        "--last-trial",
+        metavar="JSON",
+        help='parameters of the last trial, such as another search\'s best: {"lr": 0.01}',
+    )
     add("--lrs", type=float, nargs="+", metavar="LR", help="learning rates; default: the paper's")
     add("--dims", type=int, nargs="+", metavar="DIM", help="default: the paper's 16 to 256")
     for name, kind, help_text in (
@@ -81,22 +91,60 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--with-base: the variant is the base itself")
     if options.with_base and options.study is not None and not is_server(options.study):
         raise InputError("--with-base: makes two studies; name their folder with --out instead")
-    # A range of the mask or the adapter means nothing to the base.
-    plans = [(config, space)]
+    if options.with_base and options.last_trial is not None:
+        raise InputError("--last-trial: cannot be given with --with-base, which sets it")
     if options.with_base:
-        plans.insert(0, (_as_base(config), space.without_framework()))
-    results = [_search(options, *plan) for plan in plans]
-    if options.json:
-        last = results[-1]
-        base = {"base": results[0]} if options.with_base else {}
-        print(json_line(last | base))
+        base, result = _both(options, config, space)
+        last = result | {"base": base}
     else:
-        for result in results:
-            print(result["config"])
+        base, result = None, _search(options, config, space, options.trials, _last_trial(options))
+        last = result
+    if options.json:
+        print(json_line(last))
+    else:
+        for one in (base, result):
+            if one is not None:
+                print(one["config"])
     return 0
 
 
-def _search(options: argparse.Namespace, config: ExperimentConfig, space: Space) -> dict[str, Any]:
+def _both(
+    options: argparse.Namespace, config: ExperimentConfig, space: Space
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Search for the base and for the method; no side loses by settings that only the other met."""
+    # A range of the mask or the adapter means nothing to the base.
+    sides = [(_as_base(config), space.without_framework()), (config, space)]
+    base, own = [_search(options, *side, max(1, options.trials - 1)) for side in sides]
+    if options.trials > 1:
+        shared = {key: own["params"][key] for key in base["params"]}
+        crossed = (shared, base["params"])
+        base, own = [
+            _search(options, *side, options.trials, last)
+            for side, last in zip(sides, crossed, strict=True)
+        ]
+    return base, own
+
+
+def _last_trial(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The parameters behind ``--last-trial``.
+
+    Raises:
+        InputError: not a JSON object.
+    """
+    from workbench.runs.files import parse_object
+
+    if options.last_trial is None:
+        return None
+    return parse_object(options.last_trial, "--last-trial")
+
+
+def _search(
+    options: argparse.Namespace,
+    config: ExperimentConfig,
+    space: Space,
+    trials: int,
+    last: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     from workbench.presets import result_stem
     from workbench.tuning.report import report, write_report
     from workbench.tuning.search import search
@@ -109,15 +157,15 @@ def _search(options: argparse.Namespace, config: ExperimentConfig, space: Space)
         own or options.out / f"{name}.db",
         config,
         space,
-        options.trials,
+        trials,
         options.jobs,
         config.training.seed,
         server,
     )
     title = f"{config.model.name} {config.method}"
-    print(f"{title}: {options.trials} trials, {plan.place}", file=sys.stderr)
-    found = search(plan, lambda line: print(f"{title} {line}", file=sys.stderr, flush=True))
-    command = _command(options, config)
+    print(f"{title}: {trials} trials, {plan.place}", file=sys.stderr)
+    found = search(plan, lambda line: print(f"{title} {line}", file=sys.stderr, flush=True), last)
+    command = _command(options, config, last)
     stem = own.with_suffix("") if own is not None else options.out / name
     yaml_path, json_path = write_report(stem, found, command)
     print(
@@ -176,7 +224,9 @@ def _as_base(config: ExperimentConfig) -> ExperimentConfig:
     return ExperimentConfig.parse(values | {"framework": {"variant": "base"}})
 
 
-def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
+def _command(
+    options: argparse.Namespace, config: ExperimentConfig, last: dict[str, Any] | None
+) -> str:
     """How to make it again; ``DIR`` stands for the folder of the raw files."""
     from workbench.tuning.study import shown
 
@@ -186,7 +236,7 @@ def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
     words += ["--model", config.model.name, "--variant", config.method]
     # What decides the figures; where they are written does not.
     skipped = {"data", "folder", "model", "variant", "run", "command", "json", "jobs", "with_base"}
-    skipped |= {"out", "study"}
+    skipped |= {"out", "study", "last_trial"}
     for name, value in sorted(vars(options).items()):
         if name in skipped or value is None or value == [] or value is False:
             continue
@@ -198,4 +248,6 @@ def _command(options: argparse.Namespace, config: ExperimentConfig) -> str:
             words += [option, *map(str, value)]
         else:
             words += [option, shown(str(value)) if name == "study" else str(value)]
+    if last is not None:
+        words += ["--last-trial", json.dumps(last)]
     return shlex.join(words)

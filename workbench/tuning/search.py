@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import ExperimentConfig
@@ -13,7 +13,7 @@ from workbench.models import model_class
 from workbench.tuning import worker
 from workbench.tuning.loop import Loop, Told, trial_config
 from workbench.tuning.shared import SharedLoop
-from workbench.tuning.space import check_method, suggest
+from workbench.tuning.space import check_method, first_guess, suggest
 from workbench.tuning.study import (
     WITHDRAWN,
     Plan,
@@ -22,6 +22,7 @@ from workbench.tuning.study import (
     need_optuna,
     open_study,
     requeue_lost,
+    spent,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Found:
         return self.complete + self.pruned + self.diverged
 
 
-def search(plan: Plan, told: Told = lambda line: None) -> Found:
+def search(plan: Plan, told: Told = lambda line: None, last: dict[str, Any] | None = None) -> Found:
     """Run the trials that are missing and return the best.
 
     Trials that a killed process left running are failed and done again with the same settings. A
@@ -72,10 +73,13 @@ def search(plan: Plan, told: Told = lambda line: None) -> Found:
     Args:
         plan: the search.
         told: gets a line for people after every trial.
+        last: parameters of the last of the trials, such as those that another search found; what
+            it leaves out is as in the best trial before. Without effect where there is one trial
+            only, or where these very parameters were tried.
 
     Raises:
         InputError: Optuna is missing; the study belongs to another search or is in use; fewer than
-            one trial or process; data or config that cannot be used.
+            one trial or process; data or config that cannot be used; `last` is outside the space.
         TrainingError: every trial diverged, or worker processes keep dying.
         KeyboardInterrupt: interrupted; a later call goes on.
     """
@@ -87,18 +91,45 @@ def search(plan: Plan, told: Told = lambda line: None) -> Found:
     check_method(plan.config.method, plan.space)
     model = plan.config.model
     model_class(model.name).check_options(model.name, model.options)
+    if last is not None:
+        _check_last(optuna, plan, last)
     worker.training_data(plan.config)  # what cannot be read ends here, before a file is written
     with _held(plan), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = open_study(optuna, plan)
-        loop: Loop
-        if plan.server:
-            loop = SharedLoop(optuna, plan, study, told)
-        else:
+        if not plan.server:
             requeue_lost(optuna, study)
-            loop = Loop(optuna, plan, study, told)
-        loop.run()
+        loop = SharedLoop if plan.server else Loop
+        if last is not None and plan.trials > 1:
+            loop(optuna, replace(plan, trials=plan.trials - 1), study, told).run()
+            _queue_last(optuna, plan, study, last)
+        loop(optuna, plan, study, told).run()
         return _found(optuna, plan, study)
+
+
+def _check_last(optuna: Any, plan: Plan, last: dict[str, Any]) -> None:
+    method = plan.config.method
+    guess = first_guess(plan.space, method, plan.config.model_dump(mode="json"))
+    if unknown := last.keys() - guess.keys():
+        known = ", ".join(guess)
+        raise InputError(f"--last-trial: '{min(unknown)}' is not searched; allowed are {known}")
+    try:
+        with warnings.catch_warnings():
+            # Optuna only warns of a number that is out of its range.
+            warnings.simplefilter("error", UserWarning)
+            suggest(optuna.trial.FixedTrial(guess | last), plan.space, method)
+    except (ValueError, TypeError, UserWarning) as error:
+        raise InputError(f"--last-trial: {error}") from None
+
+
+def _queue_last(optuna: Any, plan: Plan, study: optuna.Study, last: dict[str, Any]) -> None:
+    """Put the parameters of the last trial in the queue, unless they stand there or were tried."""
+    if spent(optuna, study) >= plan.trials or not completed(optuna, study):
+        return
+    params = study.best_trial.params | last
+    trials = study.get_trials(deepcopy=False)
+    if not any(params in (one.params, one.system_attrs.get("fixed_params")) for one in trials):
+        study.enqueue_trial(params)
 
 
 def _held(plan: Plan) -> AbstractContextManager[None]:
