@@ -192,7 +192,8 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
         f"YouTube DNN {lift('youtube_dnn')}, AFN {lift('afn', patient)} and EulerNet "
         f"{lift('euler_net')}, where",
         f"DCN-V2, whose base reaches {base('dcn_v2'):.4f}, gains {lift('dcn_v2')}, less than",
-        f"FM gains {lift('fm')}; with three and 40 it is {lift('fm', patient)}",
+        f"With one epoch of it FM gains {lift('fm')} (its",
+        f"with three it is {lift('fm', patient)}",
         f"AFN gains {lift('afn')} with two epochs of patience",
         f"with four and 40 it is {lift('afn', patient)}",
         "On four of the five models the framework gives at least what the paper says",
@@ -255,9 +256,21 @@ def test_what_the_readme_says_of_two_towers_is_what_was_found(
     assert f"**{full['rela_impr']:+.2%}** of AUC and {full['rela_impr_uauc']:+.2%} of UAUC" in text
     assert full["ci_low"] > 0
     assert full["uauc_ci_low"] > 0
-    longest = [full["seed_deltas"][seed] for seed in (0, 2)]
-    assert f"the framework gives {longest[0]:+.4f} and {longest[1]:+.4f}. Its adapter" in text
-    assert all(len(cell["seeds"]) == 5 and cell["trials"] == 3 for cell in (base, full))
+    adapter, mask = found["adapter"], found["mask"]
+    assert (
+        f"alone gives {adapter['rela_impr']:+.2%}; the mask alone gives {mask['rela_impr']:+.2%}, "
+        f"and not on every seed (p = {mask['p_value']:.2g})"
+    ) in text
+    assert adapter["ci_low"] > 0
+    assert min(mask["seed_deltas"]) < 0 < mask["ci_low"]
+    short, long = (sorted(n for n in base["epochs"] if (n > 24) == late) for late in (False, True))
+    assert f"the base of three seeds after {short[0]} to {short[2]} epochs; over the two" in text
+    longest = [full["seed_deltas"][base["epochs"].index(epochs)] for epochs in long]
+    assert (
+        f"that trained for {long[0]} and {long[1]} the framework gives {longest[0]:+.4f} and "
+        f"{longest[1]:+.4f}. The adapter"
+    ) in text
+    assert all(len(cell["seeds"]) == 5 and cell["trials"] == 3 for cell in found.values())
     exported = json.loads((results / "vectors.json").read_text(encoding="utf-8"))["rows"]
     runs = {row["run"]: row["held_out"] for row in exported}
     without, with_both = (runs[cell["runs"][0]] for cell in (base, full))
