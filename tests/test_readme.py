@@ -189,15 +189,15 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
         f"FM's *base* goes from {base('fm', last):.4f} to {base('fm'):.4f}",
         f"YouTube DNN's from {base('youtube_dnn', last):.4f} to {base('youtube_dnn'):.4f}",
         f"FM {lift('fm', patient)} or {found[patient, 'fm', 'full']['rela_impr']:+.2%}, "
-        f"YouTube DNN {lift('youtube_dnn')}, AFN {lift('afn', patient)} and EulerNet "
-        f"{lift('euler_net')}, where",
+        f"AFN {lift('afn', patient)} and EulerNet {lift('euler_net')}, where",
+        f"YouTube DNN's {lift('youtube_dnn')} is not one of them",
         f"DCN-V2, whose base reaches {base('dcn_v2'):.4f}, gains {lift('dcn_v2')}, less than",
         f"With one epoch of it FM gains {lift('fm')} (its",
         f"with three it is {lift('fm', patient)}",
         f"AFN gains {lift('afn')} with two epochs of patience",
         f"with four and 40 it is {lift('afn', patient)}",
-        "On four of the five models the framework gives at least what the paper says",
-        "gave YouTube DNN almost three times as much as the framework, and FM almost twice",
+        "On three of the five models the framework gives at least what the paper says",
+        "gave FM almost twice as much as the framework",
     ):
         assert said in text
     afn = found[patient, "afn", "full"]
@@ -206,16 +206,18 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
     assert p_value > 0.05
     assert over_paper("fm") < 1
     assert all(over_paper(model, patient) >= 1 for model in ("fm", "afn"))
-    assert all(over_paper(model) >= 1 for model in ("youtube_dnn", "euler_net"))
+    assert over_paper("euler_net") >= 1
+    unequal = project_root / "data" / "results" / "search-unequal-movielens-1m.json"
+    trials = json.loads(unequal.read_text(encoding="utf-8"))["trials"]
+    full = max(t["valid_auc"] for t in trials if t["variant"] == "full")
+    *searched, afterwards = [t["valid_auc"] for t in trials if t["variant"] == "base"]
+    assert max(searched) < full - 0.0005
+    assert f"validation AUC, {afterwards:.4f} against {full:.4f} ([those" in text
     assert over_paper("dcn_v2") < 1 / 3
     losses = sorted(delta for delta in found["tuned", "afn", "full"]["seed_deltas"] if delta < 0)
     assert "lose {:.4f} and {:.4f} there".format(*(-delta for delta in losses)) in text
-    for model, preset, low, high in (
-        ("youtube_dnn", "tuned", 2.5, 3),
-        ("fm", patient, 1.5, 2),
-    ):
-        averaging = base(model, preset) - base(model, last)
-        assert low < averaging / found[preset, model, "full"]["delta_auc"] < high
+    averaging = base("fm", patient) - base("fm", last)
+    assert 1.5 < averaging / found[patient, "fm", "full"]["delta_auc"] < 2
 
 
 def test_what_the_readme_says_of_table_4_is_what_was_found(readme: str, project_root: Path) -> None:

@@ -46,6 +46,16 @@ def test_a_panel_per_data_and_preset_with_fixed_colours() -> None:
     assert diamonds["encoding"]["x"]["field"] == "paper"
 
 
+def test_panels_share_the_scale_and_give_room_only_to_methods_they_have() -> None:
+    drawn = paper_tables.chart(CELLS, "A title " * 20).to_dict()
+    assert drawn["resolve"]["scale"] == {"x": "shared", "yOffset": "independent"}
+    domains = [
+        panel["layer"][1]["encoding"]["yOffset"]["scale"]["domain"] for panel in drawn["vconcat"]
+    ]
+    assert domains == [["AdaF2M2"], ["Self-supervised"]]
+    assert max(map(len, drawn["title"]["text"])) <= paper_tables.LINE
+
+
 def test_the_sentence_names_gains_losses_and_the_papers_range() -> None:
     text = paper_tables.sentence(CELLS)
     assert "Better than the base: FM with AdaF2M2 (movielens-1m, preset paper, +0.40%)." in text

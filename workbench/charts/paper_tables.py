@@ -5,6 +5,7 @@ Cells are those of `workbench.reproduce.cells.make_cell` with the paper's figure
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from workbench.charts.names import name_of
 from workbench.charts.words import listing, percent
 
 PAPER = "the paper's figure"
+LINE = 64
+"""Letters of a title's line."""
 MODEL_NAMES = {
     "fm": "FM",
     "youtube_dnn": "YouTube DNN",
@@ -58,15 +61,20 @@ def frame(cells: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def chart(cells: Sequence[dict[str, Any]], title: str = "") -> alt.VConcatChart:
-    """A forest plot for each data set and preset; open diamonds are the paper's figures."""
+    """A forest plot for each data set and preset, all on one scale; open diamonds are the paper's
+    figures.
+    """
     rows = frame(cells)
     methods = list(dict.fromkeys(rows["method"]))
     panels = [
         _panel(rows[rows["place"] == place], str(place), methods)
         for place in dict.fromkeys(rows["place"])
     ]
-    return alt.vconcat(*panels).properties(
-        title=alt.TitleParams(title, anchor="start"), description=sentence(cells)
+    shown: alt.VConcatChart = alt.vconcat(*panels).resolve_scale(x="shared", yOffset="independent")
+    # A title does not widen its chart: what sticks out is cut off.
+    lines = textwrap.wrap(title, LINE)
+    return shown.properties(
+        title=alt.TitleParams(lines, anchor="start"), description=sentence(cells)
     )
 
 
@@ -75,7 +83,8 @@ def _panel(rows: pd.DataFrame, title: str, methods: Sequence[str]) -> alt.LayerC
     colours = alt.Scale(domain=names, range=[style.colour_of(method) for method in methods])
     colour = alt.Color("name:N", scale=colours, title=None, legend=alt.Legend(orient="top"))
     y = alt.Y("row:N", sort=list(dict.fromkeys(rows["row"])), title=None)
-    offset = alt.YOffset("name:N", sort=names, scale=alt.Scale(domain=names))
+    present = [name for name in names if name in set(rows["name"])]
+    offset = alt.YOffset("name:N", sort=present, scale=alt.Scale(domain=present))
     axis = alt.Axis(format="+.2%", tickCount=6)
     what = "RelaImpr of test AUC over the base, 95% paired interval over users"
     tooltip = [
