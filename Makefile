@@ -47,8 +47,10 @@ app: $(STAMPS)/app ## open the app (PORT=, default 8501; ARGS= go to streamlit r
 	PYTHONPATH="$(CURDIR)" $(BIN)/python -m streamlit run app/main.py \
 	  --server.address=localhost $(if $(PORT),--server.port=$(PORT)) $(ARGS)
 
+# In the order of their names notebooks come last, each a piece by itself: no process ends long before
+# the other.
 test: lint ## run every check and test (JOBS=2 at once; ARGS= go to pytest)
-	$(BIN)/python -m pytest $(if $(filter-out 0,$(JOBS)),-n $(JOBS) --dist loadfile) $(ARGS)
+	$(BIN)/python -m pytest $(if $(filter-out 0,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 lint: $(STAMPS)/test ## ruff and mypy, nothing is changed
 	$(BIN)/python -m ruff check .

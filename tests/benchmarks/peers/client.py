@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -93,7 +94,9 @@ class Worker:
     def close(self) -> None:
         """End the process: its input ends, and after ten seconds it is killed."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        # What it was never told does not matter where it has ended already.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
