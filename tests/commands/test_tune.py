@@ -73,6 +73,7 @@ def test_base_and_framework_get_as_many_trials_and_their_results_train(
         (["--lr", "0.1"], "--lr: is searched; narrow the search with --lrs"),
         (["--mask-range", "0", "1"], "--mask-range: is searched"),
         (["--trials", "0"], "--trials 0: must be at least 1"),
+        (["--with-base", "--trials", "0"], "--trials 0: must be at least 1"),
         (["--jobs", "0"], "--jobs 0: must be at least 1"),
         (["--lrs", "-1"], "lrs"),
         (["--alphas", "0.5", "0.1"], "alpha = 0.5 0.1: LOW must not be above HIGH"),

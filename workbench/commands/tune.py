@@ -94,35 +94,33 @@ def run(options: argparse.Namespace) -> int:
     if options.with_base and options.last_trial is not None:
         raise InputError("--last-trial: cannot be given with --with-base, which sets it")
     if options.with_base:
-        base, result = _both(options, config, space)
-        last = result | {"base": base}
+        results = _both(options, config, space)
     else:
-        base, result = None, _search(options, config, space, options.trials, _last_trial(options))
-        last = result
+        results = [_search(options, config, space, options.trials, _last_trial(options))]
     if options.json:
-        print(json_line(last))
+        base = {"base": results[0]} if options.with_base else {}
+        print(json_line(results[-1] | base))
     else:
-        for one in (base, result):
-            if one is not None:
-                print(one["config"])
+        for result in results:
+            print(result["config"])
     return 0
 
 
 def _both(
     options: argparse.Namespace, config: ExperimentConfig, space: Space
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Search for the base and for the method; no side loses by settings that only the other met."""
+) -> list[dict[str, Any]]:
+    """Search for base, then method; no side loses by settings that only the other met."""
     # A range of the mask or the adapter means nothing to the base.
     sides = [(_as_base(config), space.without_framework()), (config, space)]
-    base, own = [_search(options, *side, max(1, options.trials - 1)) for side in sides]
-    if options.trials > 1:
-        shared = {key: own["params"][key] for key in base["params"]}
-        crossed = (shared, base["params"])
-        base, own = [
-            _search(options, *side, options.trials, last)
-            for side, last in zip(sides, crossed, strict=True)
-        ]
-    return base, own
+    if options.trials < 2:
+        return [_search(options, *side, options.trials) for side in sides]
+    base, own = [_search(options, *side, options.trials - 1) for side in sides]
+    shared = {key: own["params"][key] for key in base["params"]}
+    crossed = (shared, base["params"])
+    return [
+        _search(options, *side, options.trials, last)
+        for side, last in zip(sides, crossed, strict=True)
+    ]
 
 
 def _last_trial(options: argparse.Namespace) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from workbench.models import model_class
 from workbench.tuning import worker
 from workbench.tuning.loop import Loop, Told, trial_config
 from workbench.tuning.shared import SharedLoop
-from workbench.tuning.space import check_method, first_guess, suggest
+from workbench.tuning.space import check_method, suggest
 from workbench.tuning.study import (
     WITHDRAWN,
     Plan,
@@ -108,8 +108,7 @@ def search(plan: Plan, told: Told = lambda line: None, last: dict[str, Any] | No
 
 
 def _check_last(optuna: Any, plan: Plan, last: dict[str, Any]) -> None:
-    method = plan.config.method
-    guess = first_guess(plan.space, method, plan.config.model_dump(mode="json"))
+    guess = plan.guess()
     if unknown := last.keys() - guess.keys():
         known = ", ".join(guess)
         raise InputError(f"--last-trial: '{min(unknown)}' is not searched; allowed are {known}")
@@ -117,7 +116,7 @@ def _check_last(optuna: Any, plan: Plan, last: dict[str, Any]) -> None:
         with warnings.catch_warnings():
             # Optuna only warns of a number that is out of its range.
             warnings.simplefilter("error", UserWarning)
-            suggest(optuna.trial.FixedTrial(guess | last), plan.space, method)
+            suggest(optuna.trial.FixedTrial(guess | last), plan.space, plan.config.method)
     except (ValueError, TypeError, UserWarning) as error:
         raise InputError(f"--last-trial: {error}") from None
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from workbench.tuning import worker
 from workbench.tuning.loop import Loop, Told
-from workbench.tuning.space import first_guess
 from workbench.tuning.study import WITHDRAWN, Plan, spent
 
 if TYPE_CHECKING:
@@ -126,9 +125,7 @@ class SharedLoop(Loop):
         self._beats.add(trial)
         sampler = self._sampler(trial.number)
         if trial.number == 0:
-            plan = self.plan
-            guess = first_guess(plan.space, plan.config.method, plan.config.model_dump(mode="json"))
-            sampler = self.optuna.samplers.PartialFixedSampler(guess, sampler)
+            sampler = self.optuna.samplers.PartialFixedSampler(self.plan.guess(), sampler)
         self.study.sampler = sampler
         return trial
 

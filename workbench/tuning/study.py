@@ -72,6 +72,10 @@ class Plan:
         """The study as people may see it, without a password."""
         return shown(self.server) if self.server else str(self.study)
 
+    def guess(self) -> dict[str, Any]:
+        """The parameters of the first trial, by name: all that are searched."""
+        return first_guess(self.space, self.config.method, self.config.model_dump(mode="json"))
+
     def identity(self) -> dict[str, Any]:
         """What all trials of a study must share, as JSON values."""
         values = self.config.model_dump(mode="json")
@@ -174,8 +178,7 @@ def open_study(optuna: Any, plan: Plan) -> Study:
         study.set_user_attr("identity", wanted)
         if plan.server:
             return study  # where machines start at once, whoever gets trial 0 takes the guess
-        guess = first_guess(plan.space, plan.config.method, plan.config.model_dump(mode="json"))
-        study.enqueue_trial(guess)
+        study.enqueue_trial(plan.guess())
     elif not same_search(known, plan):
         what = ", ".join(_differences(json.loads(known), plan.identity()))
         raise InputError(
