@@ -13,7 +13,7 @@ from workbench.data.dataset import Dataset
 from workbench.errors import InputError
 from workbench.nn.build import model_for
 from workbench.training import checkpoint
-from workbench.training.averaging import WeightAverage
+from workbench.training.averaging import WeightAverage, update_together
 from workbench.training.evaluation import predict, score
 from workbench.training.hooks import Hooks, Record
 from workbench.training.side_by_side import fit_side_by_side
@@ -211,3 +211,27 @@ def test_side_by_side_each_member_averages_its_own_statistics(small_world: Datas
             torch.testing.assert_close(
                 other.average.tensors[name], one.average.tensors[name], atol=1e-4, rtol=1e-3
             )
+
+
+def test_several_averages_at_once_are_those_of_each_alone() -> None:
+    """Of one age and decay, of another decay, and of another age."""
+    torch.manual_seed(0)
+    models = [nn.Linear(3, 2) for _ in range(4)]
+    pairs = []
+    for model, decay in zip(models, (0.9, 0.9, 0.15, 0.9), strict=True):
+        pairs.append((WeightAverage(model, decay), WeightAverage(model, decay)))
+    for step in range(3):
+        for model in models:
+            nn.init.normal_(model.weight)
+        used = pairs if step else pairs[:3]
+        for _, alone in used:
+            alone.update()
+        update_together([together for together, _ in used])
+    for together, alone in pairs:
+        assert together.updates == alone.updates
+        assert all(torch.equal(together.tensors[n], alone.tensors[n]) for n in alone.tensors)
+    assert pairs[0][0].updates == pairs[3][0].updates + 1
+
+
+def test_no_average_is_no_work() -> None:
+    update_together([])

@@ -12,8 +12,9 @@ validation AUC after an epoch, at random, and with that some runs their patience
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -54,14 +55,13 @@ class WeightAverage:
         own = {name: one.detach() for name, one in self._parameters.items()}
         return own | {name: getattr(*place) for name, place in self._statistics.items()}
 
-    @torch.no_grad()
     def update(self) -> None:
         """Take the model's weights after a step into the average."""
-        self.updates += 1
-        kept = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        # The library's function for all tensors at once; the count it asks for is not read.
-        take_in = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
-        take_in(tuple(self.tensors.values()), tuple(self._of_model().values()), self.updates)
+        update_together([self])
+
+    def _kept(self) -> float:
+        """The part of itself that the average keeps after so many updates."""
+        return min(self.decay, (1 + self.updates) / (10 + self.updates))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -92,3 +92,22 @@ class WeightAverage:
                 raise ValueError(f"the average of {name} is {tuple(tensors[name].shape)}")
             own.copy_(tensors[name])
         self.updates = updates
+
+
+@torch.no_grad()
+def update_together(averages: Sequence[WeightAverage]) -> None:
+    """Take the weights of several models after a step, each into its own average.
+
+    Those that keep the same part of themselves share a call, which a GPU's host takes almost as
+    long to ask for as that of one.
+    """
+    for average in averages:
+        average.updates += 1
+    by_kept = sorted(averages, key=WeightAverage._kept)
+    for kept, group in groupby(by_kept, key=WeightAverage._kept):
+        same = list(group)
+        tensors = [tensor for average in same for tensor in average.tensors.values()]
+        news = [tensor for average in same for tensor in average._of_model().values()]
+        # The library's function for all tensors at once; the count it asks for is not read.
+        take_in = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
+        take_in(tensors, news, 0)

@@ -16,6 +16,8 @@ from workbench.training.evaluation import predict, score
 from workbench.training.experiment import resolve
 from workbench.training.hooks import Hooks, Record
 from workbench.training.side_by_side import fit_side_by_side
+from workbench.training.side_by_side import stack as stack_module
+from workbench.training.side_by_side.numbers import EpochNumbers
 from workbench.training.side_by_side.stack import Member, Stack
 from workbench.training.trainer import Trainer
 
@@ -293,3 +295,31 @@ def test_a_checkpoint_goes_on_alone(small_world: Dataset) -> None:
     assert {value.item() for value in steps.values()} == {one.steps}
     fresh = trainer_for(small_world, 1, options=options, epochs=1)
     checkpoint.unpack(fresh, tensors, found)
+
+
+def test_numbers_stay_the_same_tensors_as_long_as_they_say_the_same(small_world: Dataset) -> None:
+    """A captured step has their addresses in it."""
+    trainers = [trainer_for(small_world, place) for place in (0, 1)]
+    stack = Stack([Member(trainer) for trainer in trainers])
+    before = stack._numbers
+    again = EpochNumbers.of(stack.trainers, stack.device)
+    assert again.or_equal(before) is before
+    for trainer in stack.trainers:
+        trainer.model.epoch = 1  # the second one's alpha warms up
+    assert EpochNumbers.of(stack.trainers, stack.device).or_equal(before) is not before
+
+
+@pytest.mark.parametrize("gathered", [1, 700, 10**6])
+def test_every_member_sees_its_own_order_however_many_steps_are_gathered(
+    small_world: Dataset, monkeypatch: pytest.MonkeyPatch, gathered: int
+) -> None:
+    stack = Stack([Member(trainer_for(small_world, place)) for place in (0, 1)])
+    orders = stack._orders()
+    monkeypatch.setattr(stack, "_orders", lambda: orders)
+    monkeypatch.setattr(stack_module, "ROWS_GATHERED", gathered)
+    parts = torch.split(orders, stack.config.batch_size, dim=1)
+    batches = list(stack._batches())
+    assert len(parts) == len(batches)
+    assert len(batches[-1]) < len(batches[0])
+    for index, batch in zip(parts, batches, strict=True):
+        assert torch.equal(batch.rows, small_world.batch(index.reshape(-1)).rows)

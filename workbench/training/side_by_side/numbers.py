@@ -11,7 +11,7 @@ from torch import Tensor
 from workbench.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EpochNumbers:
     """The settings of an epoch, one entry per member.
 
@@ -20,6 +20,7 @@ class EpochNumbers:
         low, span: [member, 1, 1, feature or 1], lower end and width of the range of p.
         draws: members that mask anything in this epoch.
         k: copies of each sample.
+        told: the same as numbers of the host, to compare by.
     """
 
     alpha: Tensor
@@ -28,6 +29,7 @@ class EpochNumbers:
     span: Tensor
     draws: tuple[int, ...]
     k: int
+    told: tuple[object, ...]
 
     @classmethod
     def of(cls, trainers: Sequence[Trainer], device: torch.device) -> EpochNumbers:
@@ -46,14 +48,21 @@ class EpochNumbers:
             # Subtracted in double precision, as `FeatureMask` does.
             span.append([ends[3] - ends[2] if s.is_id else ends[1] - ends[0] for s in slots])
         shape = (len(trainers), 1, 1, len(slots))
+        scales = [model.config.weight_scale for model in models]
+        k = 0 if models[0].mask is None else models[0].mask.k
         return cls(
             alpha=torch.tensor(alphas, device=device),
-            weight_scale=torch.tensor([m.config.weight_scale for m in models], device=device),
+            weight_scale=torch.tensor(scales, device=device),
             low=torch.tensor(low, device=device).view(shape),
             span=torch.tensor(span, device=device).view(shape),
             draws=tuple(place for place, alpha in enumerate(alphas) if alpha > 0),
-            k=0 if models[0].mask is None else models[0].mask.k,
+            k=k,
+            told=(alphas, scales, low, span, k),
         )
+
+    def or_equal(self, before: EpochNumbers) -> EpochNumbers:
+        """Those of an earlier epoch where they say the same, else these."""
+        return before if before.told == self.told else self
 
     def draw_masks(self, trainers: Sequence[Trainer], batch: int) -> Tensor:
         """bool [member, k, batch, feature]: what `FeatureMask` draws from each one's generator."""

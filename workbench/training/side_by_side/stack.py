@@ -7,7 +7,7 @@ views of it. Validation, checkpoints and best weights therefore work on each mem
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from workbench.data.dataset import ROWS_GATHERED, Batch
 from workbench.errors import TrainingError
 from workbench.nn.layers import running_statistics
+from workbench.training.averaging import update_together
+from workbench.training.capture import CapturedStep
 from workbench.training.side_by_side.adam import StackedAdam, adam_settings, in_order
 from workbench.training.side_by_side.head import Head
 from workbench.training.side_by_side.lookup import StackedLookup
 from workbench.training.side_by_side.numbers import EpochNumbers
+from workbench.training.step import is_captured
 from workbench.training.trainer import LOSSES, Trainer
 
 TABLE = "embedding.weight"
@@ -64,7 +68,7 @@ class Stack:
         self.trainers = trainers
         first = trainers[0]
         self.dataset, self.config, self.device = first.dataset, first.config, first.device
-        self.head = Head(first.model, [member.dropout for member in self.members]).train()
+        self.head = Head(first.model, self._dropouts()).train()
         self._lookup = StackedLookup(first.model.embedding)
         self._steps = [_steps_done(trainer) for trainer in trainers]
         self._stack_tensors()
@@ -73,6 +77,15 @@ class Stack:
         )
         for place, trainer in enumerate(trainers):
             trainer._losses = self._losses[:, place]
+        self._numbers = EpochNumbers.of(trainers, self.device)
+        self._work = self._eager
+        if is_captured(first.model, self.config, self.device):
+            drawn_from = [*(trainer.masks for trainer in trainers), *self._dropouts()]
+            rows = len(trainers) * self.config.batch_size
+            self._work = CapturedStep(self._eager, lambda: self._numbers, rows, drawn_from)
+
+    def _dropouts(self) -> list[torch.Generator]:
+        return [member.dropout for member in self.members]
 
     def _stack_tensors(self) -> None:
         """Copy every member's tensors together and let its model see its own part of them."""
@@ -128,19 +141,18 @@ class Stack:
         Returns:
             The mean losses [3] of each member, on the host.
         """
-        size, every = self.config.batch_size, self.config.log_every
+        every = self.config.log_every
         for trainer in self.trainers:
             trainer.step, trainer.model.epoch = 0, trainer.epoch
-        numbers = EpochNumbers.of(self.trainers, self.device)
-        self.head.masked = numbers.draws
+        # A captured step holds on to these tensors: they stay as long as they say the same.
+        self._numbers = EpochNumbers.of(self.trainers, self.device).or_equal(self._numbers)
+        self.head.masked = self._numbers.draws
         totals = [torch.zeros(len(LOSSES), dtype=torch.float64) for _ in self.trainers]
         steps = self.trainers[0].steps
-        for step, index in enumerate(torch.split(self._orders(), size, dim=1)):
-            self._losses[step % every] = self._step(index, numbers)
-            for trainer in self.trainers:
-                if trainer.average is not None:
-                    trainer.average.update()
-            self._count(index.shape[1])
+        for step, batch in enumerate(self._batches()):
+            self._losses[step % every] = self._work(batch)
+            update_together([t.average for t in self.trainers if t.average is not None])
+            self._count(len(batch) // len(self.trainers))
             if (step + 1) % every == 0 or step + 1 == steps:
                 self._read(totals)
             if not any(member.active for member in self.members):
@@ -152,6 +164,16 @@ class Stack:
             before + t.step for before, t in zip(self._steps, self.trainers, strict=True)
         ]
         return [total / max(t.step, 1) for total, t in zip(totals, self.trainers, strict=True)]
+
+    def _batches(self) -> Iterator[Batch]:
+        """Of each step the samples of every member, those of the first member first; some steps
+        are gathered at once, as `Dataset.batches` does.
+        """
+        parts = torch.split(self._orders(), self.config.batch_size, dim=1)
+        together = max(1, ROWS_GATHERED // parts[0].numel())
+        for first in range(0, len(parts), together):
+            some = [part.reshape(-1) for part in parts[first : first + together]]
+            yield from self.dataset.batch(torch.cat(some)).split(len(some[0]))
 
     def _orders(self) -> Tensor:
         """The samples of an epoch, [member, row], as each member's own generator shuffles them."""
@@ -178,10 +200,13 @@ class Stack:
             except TrainingError as error:
                 member.problem = error
 
-    def _step(self, index: Tensor, numbers: EpochNumbers) -> Tensor:
-        """One step of every member on its samples [member, batch]; its losses [member, 3]."""
-        count, size = index.shape
-        batch = self.dataset.batch(index.reshape(-1))
+    def _eager(self, batch: Batch) -> Tensor:
+        """One step, kernel by kernel, of every member on its part of the batch; losses [member, 3].
+
+        The batch has as many samples for each member, those of the first member first.
+        """
+        numbers, count = self._numbers, len(self.trainers)
+        size = len(batch) // count
         vectors, mask_vectors = self._lookup(batch.rows, self.parameters[TABLE])
         mask = numbers.draw_masks(self.trainers, size) if numbers.draws else None
         parameters = {name: value for name, value in self.parameters.items() if name != TABLE}
