@@ -16,6 +16,7 @@ from workbench.nn.embedding import FeatureEmbedding
 from workbench.nn.layers import parameters_kept, rows_apart, running_statistics_kept
 from workbench.nn.mask import FeatureMask
 from workbench.nn.shadows import Simulated, joined
+from workbench.nn.streams import Fork
 
 # Masked copies share a pass through the base model up to this many rows, on a processor.
 ROWS_OF_A_PASS = 2048
@@ -140,10 +141,12 @@ class AdaF2M2(nn.Module):
         else:
             # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
             vectors, mask_vectors = self.embedding(batch.rows), None
+        branch = Fork(vectors.device)
         main = self._main(batch, vectors, generator)
         if mask_vectors is None:
             return Losses(main, torch.zeros_like(main), main)
-        auxiliary = self._auxiliary(vectors, mask_vectors, batch.labels, generator)
+        with branch:
+            auxiliary = self._auxiliary(vectors, mask_vectors, batch.labels, generator)
         return Losses(main, auxiliary, main + alpha * auxiliary)
 
     def _main(self, batch: Batch, vectors: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -7,7 +7,9 @@ range) is in the graph for good: when one of them moves, the step is recorded ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -98,7 +100,11 @@ class _Recorded:
         for generator in generators:
             self._graph.register_generator_state(generator)
         try:
-            with torch.cuda.device(batch.rows.device), torch.cuda.graph(self._graph):
+            with (
+                torch.cuda.device(batch.rows.device),
+                _branches_are_meant(),
+                torch.cuda.graph(self._graph),
+            ):
                 self._result = work(self._batch)
         except RuntimeError as error:
             if is_out_of_memory(error):
@@ -115,3 +121,13 @@ class _Recorded:
         self._batch.labels.copy_(batch.labels)
         self._graph.replay()
         return self._result
+
+
+@contextmanager
+def _branches_are_meant() -> Iterator[None]:
+    """Without torch's warning that a parameter's gradients come from several streams, which is what
+    `workbench.nn.streams.Fork` is for; the engine waits for all of them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
+        yield

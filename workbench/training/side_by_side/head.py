@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from workbench.nn.framework import AdaF2M2, task_loss
 from workbench.nn.layers import running_statistics_kept
+from workbench.nn.streams import Fork
 
 
 class DropoutDraws:
@@ -126,6 +127,7 @@ class Head(nn.Module):
                 is 0.
             weight_scale: scalar, multiplies the adapter's sigmoid.
         """
+        branch = Fork(vectors.device)
         seen = vectors.detach() if self.detach_main else vectors
         if self.adapter is not None:
             weights = self.adapter(seen, counts.index_select(1, self.count_positions))
@@ -134,14 +136,20 @@ class Head(nn.Module):
         main = task_loss(self.base(seen), labels)
         if mask is None:
             return main, torch.zeros_like(main)
-        copies = torch.where(mask.unsqueeze(-1), mask_vectors, vectors)  # [k, batch, feature, dim]
-        k = copies.shape[0]
         # A member without masked copies draws nothing for them, as it would alone.
         self._draws.places = self.masked
+        with branch:
+            return main, self._auxiliary(vectors, mask_vectors, labels, mask)
+
+    def _auxiliary(
+        self, vectors: Tensor, mask_vectors: Tensor, labels: Tensor, mask: Tensor
+    ) -> Tensor:
+        copies = torch.where(mask.unsqueeze(-1), mask_vectors, vectors)  # [k, batch, feature, dim]
+        k = copies.shape[0]
         with running_statistics_kept(self.base):
             logit = self.base(copies.flatten(0, 1))
         mean = task_loss(logit, labels.repeat(k, 1))
-        return main, mean * k if self.summed else mean
+        return mean * k if self.summed else mean
 
 
 def _replace_dropout(module: nn.Module, draws: DropoutDraws) -> None:
