@@ -44,3 +44,10 @@ def test_by_what_the_gpu_has(monkeypatch: pytest.MonkeyPatch, supported: bool) -
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
     found = precision.warning_of("bf16", torch.device("cuda"))
     assert (found is None) == supported
+
+
+def test_tf32_is_for_gpus_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "this device has none" in (precision.warning_of("tf32", CPU) or "")
+    for capability, warned in (((7, 5), True), ((8, 0), False), ((9, 0), False)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, own=capability: own)
+        assert (precision.warning_of("tf32", torch.device("cuda")) is not None) == warned

@@ -19,7 +19,7 @@ from workbench.models import MODELS
 from workbench.nn.build import model_for
 from workbench.training import compiled
 from workbench.training.experiment import resolve
-from workbench.training.step import Step, in_precision, is_captured
+from workbench.training.step import Step, in_precision, is_captured, products_in
 from workbench.training.trainer import Trainer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -223,3 +223,23 @@ class TestCaptured:
         trainer.model.eval()
         seen.append(step._decided())
         assert len(set(seen)) == len(seen)
+
+
+def test_products_are_rounded_inside_only_and_on_a_gpu_only() -> None:
+    usual = torch.get_float32_matmul_precision()
+    for precision, device, inside in (
+        ("tf32", torch.device("cuda"), "high"),
+        ("tf32", CPU, usual),
+        ("float32", torch.device("cuda"), usual),
+    ):
+        with products_in(precision, device):
+            assert torch.get_float32_matmul_precision() == inside
+        assert torch.get_float32_matmul_precision() == usual
+    with pytest.raises(ValueError, match="stop"), products_in("tf32", torch.device("cuda")):
+        raise ValueError("stop")
+    assert torch.get_float32_matmul_precision() == usual
+
+
+def test_tf32_changes_nothing_on_a_processor(small_world: Dataset) -> None:
+    plain, other = (fit(small_world, config_for(precision=p)) for p in ("float32", "tf32"))
+    assert plain.best_scores == other.best_scores

@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=int, help="epochs without a better validation AUC")
     add("--seed", type=int)
     add("--device", help="auto, cpu, cuda or cuda:N")
-    add("--precision", choices=("float32", "bf16"), help="of matrix products")
+    add("--precision", choices=("float32", "tf32", "bf16"), help="of matrix products")
     add("--compile", action="store_const", const=True, help="compile the losses: slow to start")
     add(
         "--set",

@@ -67,8 +67,8 @@ class TrainingConfig(Section):
     # "auto" is sparse for tables that are large enough to gain by it.
     updates: Literal["auto", "dense", "sparse"] = "auto"
     # "bf16" computes matrix products in bfloat16, which pays off on hardware that has it; weights,
-    # moments, losses and scores stay float32.
-    precision: Literal["float32", "bf16"] = "float32"
+    # moments, losses and scores stay float32. "tf32" rounds only what a GPU multiplies.
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     # Compiles the losses with torch.compile: faster steps after a first one of a minute or so. On
     # a CPU that takes a C++ compiler.
     compile: bool = False

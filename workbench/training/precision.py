@@ -1,4 +1,4 @@
-"""`training.precision`: where bfloat16 pays off, and where it only costs."""
+"""`training.precision`: where bfloat16 and TF32 pay off, and where they do not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def warning_of(precision: str, device: torch.device) -> str | None:
     Without units for it, bfloat16 is emulated: right, but slower than float32. Systems other than
     Linux do not say what their processor has; there is no warning then.
     """
+    if precision == "tf32" and not _has_tf32(device):
+        return "training.precision = 'tf32': this device has none; products are float32's"
     if precision != "bf16":
         return None
     if device.type == "cuda":
@@ -31,3 +33,8 @@ def warning_of(precision: str, device: torch.device) -> str | None:
         "training.precision = 'bf16': this processor only emulates it, several times slower than "
         "'float32'"
     )
+
+
+def _has_tf32(device: torch.device) -> bool:
+    """NVIDIA's GPUs do from Ampere on."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)

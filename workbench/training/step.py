@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -48,10 +49,12 @@ class Step:
 
     def eager(self, batch: Batch) -> Tensor:
         """One step, kernel by kernel; the losses [3]."""
-        with in_precision(self.config.precision, batch.rows.device):
-            loss = self._losses(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        device = batch.rows.device
+        with products_in(self.config.precision, device):
+            with in_precision(self.config.precision, device):
+                loss = self._losses(batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return torch.stack(loss).detach()
 
@@ -90,6 +93,25 @@ def in_precision(precision: str, device: torch.device) -> AbstractContextManager
     "bf16" computes matrix products in bfloat16; weights, gradients, moments and losses stay
     float32.
     """
-    if precision == "float32":
+    if precision != "bf16":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def products_in(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """The context in which float32 products and those of their gradients are computed.
+
+    "tf32" lets a GPU round what it multiplies to 10 bits of mantissa; sums stay float32.
+    """
+    return _rounded_products() if (precision, device.type) == ("tf32", "cuda") else nullcontext()
+
+
+@contextmanager
+def _rounded_products() -> Iterator[None]:
+    """It is the process's setting that torch reads; it is as it was afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
