@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,16 @@ def test_runs_on_other_rows_are_refused(store: RunStore) -> None:
 def test_one_value_has_no_spread() -> None:
     assert mean_and_spread("auc", [0.5]) == {"auc_mean": 0.5, "auc_sd": None}
     assert mean_and_spread("auc", [1.0, 3.0])["auc_sd"] == pytest.approx(2**0.5)
+
+
+def test_a_cell_names_a_device_that_is_no_cpu(store: RunStore) -> None:
+    base = plan_of("base")
+    outcomes = outcomes_of(store, ("base", 0), ("base", 1))
+    assert "devices" not in (make_cell(base, base, outcomes) or {})
+    path = outcomes.runs[base.configs[1].fingerprint()].path / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8")) | {"device": "NVIDIA H100"}
+    path.write_text(json.dumps(summary), encoding="utf-8")
+    outcomes.runs = {key: store.open(run.name) for key, run in outcomes.runs.items()}
+    cell = make_cell(base, base, outcomes)
+    assert cell is not None
+    assert cell["devices"] == ["NVIDIA H100", "cpu"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.reproduce.markdown import short_markdown
+from workbench.reproduce.markdown import short_markdown, table_markdown
 from workbench.reproduce.tables import TABLES
 
 
@@ -38,3 +38,11 @@ def test_what_differs_is_named_and_uauc_has_its_interval() -> None:
     assert lines[2].endswith("| +0.50% | +1.00% (+0.20% to +1.80%) | +0.53% / +0.17% |")
     assert lines[3].startswith("| d | dropoutnet | tuned |")
     assert lines[3].endswith("| +1.00% (+0.20% to +1.80%) |  |")
+
+
+def test_a_table_says_what_a_gpu_trained() -> None:
+    cell = base("fm", data="planted", trials=0, seeds=[0], auc_mean=0.8, auc_sd=None)
+    assert "GPU" not in table_markdown(TABLES["table3"], [cell], [])
+    made = cell | {"devices": ["NVIDIA H100"]}
+    text = table_markdown(TABLES["table3"], [made, made, cell | {"data": "d"}], [])
+    assert text.endswith("but for the last digits: planted on NVIDIA H100.\n")

@@ -74,6 +74,9 @@ def test_a_cells_command_parses_and_plans_the_same_cell() -> None:
         ["base"],
         ["training.lr=0.01"],
     )
+    assert options.device == "cpu"
+    (gpu, _) = plan_table(TABLES["table2"], data, seeds=2, models=["afn"], device="cuda")
+    assert build_parser().parse_args(gpu.command.split()[1:]).device == "cuda"
     (movielens, _) = plan_table(TABLES["table3"], ML, seeds=2, models=["afn"])
     assert "--from DIR" in movielens.command
     assert "/somewhere" not in movielens.command

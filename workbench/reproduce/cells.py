@@ -42,8 +42,8 @@ def make_cell(
     Returns:
         None while no seed is finished. Else `data`, `preset`, `model`, `variant` (the method),
         `seeds`, `runs` and `epochs` (per seed), `trials`, `auc_mean`, `auc_sd` and `uauc_mean`,
-        `uauc_sd` (over seeds; None for one), `command`, the plan's `about`, and for everything but
-        a base the columns of `paired_columns`.
+        `uauc_sd` (over seeds; None for one), `command`, the plan's `about`, `devices` where a run
+        was not trained on a CPU, and for everything but a base the columns of `paired_columns`.
 
     Raises:
         InputError: damaged runs, or runs on different test rows.
@@ -65,6 +65,9 @@ def make_cell(
         "epochs": [epochs_of(run) for run in own],
         "trials": plan.trials,
     }
+    devices = sorted({str((run.summary or {}).get("device", "cpu")) for run in own})
+    if devices != ["cpu"]:
+        cell["devices"] = devices
     for metric in METRICS:
         values = [float((run.summary or {})[f"test_{metric}"]) for run in own]
         cell |= mean_and_spread(metric, values)

@@ -19,10 +19,22 @@ def table_markdown(table: Table, cells: Sequence[Cell], missing: Sequence[Cell])
     lines = [f"### {table.title}", "", table.note, "", _line(head), _line(["---"] * len(head))]
     lines += [_line(_fields(table, cell)) for cell in cells]
     lines += ["", LEGEND]
+    lines += _devices(cells)
     if missing:
         lines += ["", f"Missing ({len(missing)} cells):", ""]
         lines += [f"- {_place(cell)}: {cell['reason']}" for cell in missing]
     return "\n".join(lines) + "\n"
+
+
+def _devices(cells: Sequence[Cell]) -> list[str]:
+    """A paragraph on the cells that no CPU made."""
+    elsewhere = [
+        f"{cell['data']} on {' and '.join(cell['devices'])}" for cell in cells if "devices" in cell
+    ]
+    if not elsewhere:
+        return []
+    places = "; ".join(dict.fromkeys(elsewhere))
+    return ["", f"Trained on a GPU, whose figures repeat but for the last digits: {places}."]
 
 
 def short_markdown(table: Table, cells: Sequence[Cell]) -> str:

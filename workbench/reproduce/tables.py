@@ -109,7 +109,9 @@ def plan_table(
     for preset in dict.fromkeys(presets):
         for model in dict.fromkeys(table.models if models is None else models):
             for method in wanted:
-                command = cell_command(table.name, data, model, method, preset, seeds, settings)
+                command = cell_command(
+                    table.name, data, model, method, preset, seeds, settings, device
+                )
                 plans.append(
                     plan_cell(
                         data,
@@ -133,12 +135,15 @@ def cell_command(
     preset: str,
     seeds: int,
     settings: Sequence[str] = (),
+    device: str = "cpu",
 ) -> str:
     """The command that makes one cell again; ``DIR`` stands for the folder of the raw files."""
     words = ["workbench", "reproduce", what, *data_words(data)]
     words += ["--models", model, "--variants", method, "--preset", preset, "--seeds", str(seeds)]
     for setting in settings:
         words += ["--set", setting]
+    if device != "cpu":
+        words += ["--device", device]
     return shlex.join(words)
 
 
