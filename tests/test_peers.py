@@ -277,3 +277,23 @@ def test_every_library_has_a_worker_and_an_environment() -> None:
     assert set(client.SCRIPTS) == {client.OWN, *environments.REQUIREMENTS}
     assert all((client.HERE / script).is_file() for script in client.SCRIPTS.values())
     assert set(speed.COLOURS) == set(measure.PEERS)
+
+
+def test_a_gpu_is_asked_for_only_where_a_worker_can_use_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = ["--environments", "/one", "--from", "/two", "--out", "/three", "--device", "cuda"]
+    with pytest.raises(SystemExit):
+        bench_peers.parse(places)
+    said = capsys.readouterr().err
+    assert "fuxictr, deepctr-torch, torch-rechub, load, bare, auc cannot be measured" in said
+    options = bench_peers.parse([*places, "--against", "recbole", "--what", "train"])
+    assert bench_peers.command_of(options).endswith("--device cuda")
+
+
+def test_the_device_is_waited_for_before_and_after() -> None:
+    calls: list[str] = []
+    found = protocol.timed(lambda: calls.append("work"), lambda: calls.append("wait"))
+    assert calls == ["wait", "work", "wait"]
+    assert found["wall"] >= 0
+    assert protocol.device_name("cpu") == "cpu"

@@ -195,3 +195,16 @@ def test_recorded_rows_hold_aggregates_with_machine_and_command(project_root: Pa
         else:
             assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
     assert len({tuple(str(row[key]) for key in rows.KEYS) for row in recorded}) == len(recorded)
+
+
+def test_on_a_gpu_the_clock_on_the_wall_counts_and_has_a_goal_of_its_own() -> None:
+    gpu = {"device": "NVIDIA H100", "model": "dcn_v2", "batch_size": 4096}
+    a, _ = rows.training_rows(training_cell(**gpu))
+    assert (a["clock"], a["ratio"], a["ratio_cpu"]) == ("wall", 3, 2)
+    assert (a["device"], a["goal"]) == ("NVIDIA H100", 20.0)
+    small, _ = rows.training_rows(training_cell(**gpu | {"batch_size": 256}))
+    assert small["goal"] is None
+    rounds = {"workbench": answers({"auc": 0.8}, (1, 1)), "a": answers({"auc": 0.8}, (6, 3))}
+    cell = ABOUT | {"what": "evaluate", "model": "fm", "rounds": rounds, "device": "NVIDIA H100"}
+    (row,) = rows.rows_of([cell])
+    assert (row["clock"], row["ratio"], row["goal"]) == ("wall", 6, None)

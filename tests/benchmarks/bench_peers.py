@@ -29,7 +29,7 @@ from tests.benchmarks.peers.environments import REQUIREMENTS, is_ready, make
 
 WHAT = ("load", "train", "bare", "evaluate", "auc", "profile")
 MODELS = ("dcn_v2", "dnn", "fm")
-MODES = ("float32", "bf16", "compile", "bf16+compile")
+MODES = ("float32", "tf32", "bf16", "compile", "bf16+compile")
 AUC_MODELS = ("dcn_v2", "dnn")
 AUC_PEERS = ("fuxictr", "recbole")
 
@@ -48,6 +48,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=(4096, 256))
     parser.add_argument("--against", nargs="+", choices=measure.PEERS, default=measure.PEERS)
     parser.add_argument("--mode", choices=MODES, default="float32", help="of the workbench alone")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, help="of a turn; default 100 at 4096, 400 at 256")
     parser.add_argument("--epochs", type=int, default=10, help="of the comparison of AUC")
@@ -56,6 +57,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         for name in ("environments", "raw", "out"):
             if getattr(options, name) is None:
                 parser.error(f"--{'from' if name == 'raw' else name} is needed")
+    if options.device != "cpu":
+        gone = [name for name in options.against if name not in measure.ON_GPU]
+        rest = [name for name in options.what if name not in ("train", "evaluate")]
+        if gone or rest:
+            parser.error(
+                f"--device {options.device}: add --against {' '.join(measure.ON_GPU)} and --what "
+                f"train evaluate; {', '.join([*gone, *rest])} cannot be measured there"
+            )
     return options
 
 
@@ -65,8 +74,9 @@ def command_of(options: argparse.Namespace) -> str:
     words += ["--out", "DIR", "--rounds", str(options.rounds)]
     if options.steps is not None:
         words += ["--steps", str(options.steps)]
-    if options.mode != "float32":
-        words += ["--mode", options.mode]
+    for name, usual in (("mode", "float32"), ("device", "cpu")):
+        if getattr(options, name) != usual:
+            words += [f"--{name}", getattr(options, name)]
     return shlex.join(words)
 
 
@@ -89,6 +99,7 @@ def main() -> None:
         rounds=options.rounds,
         steps=options.steps,
         mode=options.mode,
+        device=options.device,
         epochs=options.epochs,
     )
     (bench.out / "logs").mkdir(parents=True, exist_ok=True)

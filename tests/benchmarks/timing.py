@@ -144,7 +144,7 @@ def where(device: torch.device) -> Row:
     gpu = torch.cuda.get_device_name(device)
     about = {"cpu": machine(), "gpu": gpu, "torch": torch.__version__}
     return {
-        "device": device.type,
+        "device": gpu,
         "machine": about | {"threads": torch.get_num_threads()},
         "clock": "wall",
     }

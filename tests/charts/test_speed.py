@@ -16,7 +16,7 @@ from workbench.errors import InputError
 
 def row(model: str, peer: str, ratio: float, **named: Any) -> dict[str, Any]:
     values = {"name": speed.TRAINING, "model": model, "peer": peer, "batch_size": 4096}
-    values |= {"mode": "float32", "goal": 1.5, "fastest": True, "rounds": 3}
+    values |= {"mode": "float32", "goal": 1.5, "fastest": True, "rounds": 3, "device": "cpu"}
     values |= {"ratio": ratio, "ratio_low": ratio - 0.1, "ratio_high": ratio + 0.1}
     return values | {"ours": ratio * 50_000, "theirs": 50_000} | named
 
@@ -110,3 +110,11 @@ def test_the_recorded_figures_can_be_drawn(project_root: Path) -> None:
     rows = speed.read(path)
     drawn = json.dumps(speed.chart(rows).to_dict())
     assert all(speed.PEER_NAMES[str(peer)] in drawn for peer in speed.frame(rows)["peer"])
+
+
+def test_a_gpus_rows_are_in_the_table_and_not_among_those_of_the_processor() -> None:
+    gpu = row("dcn_v2", "recbole", 25.0, device="NVIDIA H100", goal=20.0, unit="samples/s")
+    assert speed.frame([*ROWS, gpu]).equals(speed.frame(ROWS))
+    (line,) = speed.markdown([gpu]).splitlines()[2:]
+    assert "float32, NVIDIA H100" in line
+    assert "25.00 (24.90 to 25.10) | 20 |" in line

@@ -58,7 +58,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row per model, batch size, mode and library whose training speed was measured.
+    """One row per model, batch size, mode and library whose training speed on a processor was
+    measured.
 
     Returns:
         `model`, `batch_size`, `mode`, `place` (batch size and mode in words), `peer`, `library`,
@@ -83,7 +84,7 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "rounds": row["rounds"],
         }
         for row in rows
-        if row["name"] == TRAINING
+        if row["name"] == TRAINING and row["device"] == "cpu"
     ]
     found = pd.DataFrame(records)
     if found.empty:
@@ -95,7 +96,7 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return keys.drop(columns=["_mode", "_model"]).reset_index(drop=True)
 
 
-_ORDERS = (("float32", "bf16", "compile", "bf16+compile"), tuple(MODEL_NAMES.values()))
+_ORDERS = (("float32", "tf32", "bf16", "compile", "bf16+compile"), tuple(MODEL_NAMES.values()))
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
@@ -120,7 +121,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             times += f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
         goal = "" if row["goal"] is None else f"{row['goal']:.3g}"
         batch = "" if row["batch_size"] is None else f"{row['batch_size']:,}"
-        fields = [row["name"], model, batch, row["mode"], peer, *values, times, goal]
+        mode = row["mode"] if row["device"] == "cpu" else f"{row['mode']}, {row['device']}"
+        fields = [row["name"], model, batch, mode, peer, *values, times, goal]
         lines.append(f"| {' | '.join(str(field) for field in fields)} |")
     return "\n".join(lines) + "\n"
 

@@ -47,7 +47,8 @@ class Worker:
         # With it every start would compile the library's modules anew.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if name == OWN:
-            environment["PYTHONPATH"] = str(ROOT)
+            others = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+            environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
                 [str(python), str(HERE / SCRIPTS[name]), str(export)],

@@ -23,6 +23,8 @@ from workbench.runs.files import to_json, write_text
 Cell = dict[str, Any]
 PEERS = tuple(name for name in SCRIPTS if name != OWN)
 LOADERS = ("recbole", "fuxictr")
+ON_GPU = ("recbole",)
+"""Libraries whose worker can be told to use a GPU."""
 BARE_MODELS = {"dcn_v2": "dcn_v2", "dnn": "youtube_dnn", "fm": "fm"}
 
 
@@ -39,6 +41,7 @@ class Bench:
         rounds: turns that every library takes.
         steps: of a turn; None: as `steps_of`.
         mode: of the workbench; the other libraries stay in float32, eager.
+        device: "cpu" or "cuda", of the libraries in `ON_GPU`.
         epochs: of the comparison of AUC.
         weight_decay: L2 of the comparison of AUC.
         running: workers, started when they are first asked and kept until `close`.
@@ -52,6 +55,7 @@ class Bench:
     rounds: int = 5
     steps: int | None = None
     mode: str = "float32"
+    device: str = "cpu"
     epochs: int = 10
     weight_decay: float = 1e-5
     running: dict[str, Worker] = field(default_factory=dict)
@@ -126,7 +130,7 @@ def in_turns(
             versions[name] = bench.worker(name).ask("version")["value"]
             if before is not None:
                 mode = bench.mode if name == OWN else "float32"
-                bench.worker(name).ask("open", **before, mode=mode)
+                bench.worker(name).ask("open", **before, mode=mode, device=bench.device)
             rounds[name] = []
         except WorkerError as error:
             absent[name] = str(error)
@@ -140,7 +144,9 @@ def in_turns(
                 del rounds[name]
     if OWN in absent:
         raise WorkerError(absent[OWN])
-    return {"rounds": rounds, "absent": absent, "versions": versions, "mode": bench.mode}
+    facts = {"versions": versions, "mode": bench.mode}
+    facts["device"] = bench.worker(OWN).ask("device", device=bench.device)["value"]
+    return {"rounds": rounds, "absent": absent, **facts}
 
 
 def train(bench: Bench, model: str, batch_size: int, against: Sequence[str]) -> None:

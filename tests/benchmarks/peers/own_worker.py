@@ -19,6 +19,7 @@ from workbench.training.trainer import Trainer
 MODELS = {"dcn_v2": "dcn_v2", "dnn": "youtube_dnn", "fm": "fm"}
 MODES: dict[str, dict[str, Any]] = {
     "float32": {},
+    "tf32": {"precision": "tf32"},
     "bf16": {"precision": "bf16"},
     "compile": {"compile": True},
     "bf16+compile": {"precision": "bf16", "compile": True},
@@ -32,6 +33,10 @@ class Workbench(protocol.Peer):
         super().__init__(export)
         self.data = DataConfig(source="movielens-1m", folder=export.raw)
         self.dataset = load(self.data)
+
+    def wait(self) -> None:
+        if self.dataset.device.type == "cuda":
+            torch.cuda.synchronize(self.dataset.device)
 
     def version(self) -> str:
         return __version__
@@ -57,22 +62,24 @@ class Workbench(protocol.Peer):
                     "batch_size": batch_size,
                     "eval_batch_size": protocol.EVAL_BATCH_SIZE,
                     "seed": settings.get("seed", 0),
-                    "device": "cpu",
+                    "device": settings.get("device", "cpu"),
                     **MODES[settings.get("mode", "float32")],
                 },
             },
             "mode",
         )
-        self.model = model_for(self.config, self.dataset)
+        self.dataset = self.dataset.to(self.config.training.device)
+        self.model = model_for(self.config, self.dataset).to(self.dataset.device)
         self.trainer = Trainer(self.model, self.dataset, self.config.training)
         train = self.dataset.splits["train"]
         generator = torch.Generator().manual_seed(0)
-        self.order = train[torch.randperm(len(train), generator=generator)]
+        self.order = train[torch.randperm(len(train), generator=generator).to(train.device)]
         self.start = 0
 
     def train(self, steps: int) -> int:
         wanted = steps * self.config.training.batch_size
-        places = torch.arange(self.start, self.start + wanted) % len(self.order)
+        places = torch.arange(self.start, self.start + wanted, device=self.order.device)
+        places %= len(self.order)
         self.start = (self.start + wanted) % len(self.order)
         # The trainer shuffles what it is given, as it does with all training rows.
         splits = {**self.dataset.splits, "train": self.order[places]}
@@ -93,7 +100,7 @@ class Workbench(protocol.Peer):
     def predictions(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         index = self.dataset.splits[split]
         logits = predict(self.model, self.dataset, split)
-        return self.dataset.labels[:, 0][index].numpy(), logits.float().numpy()
+        return self.dataset.labels[:, 0][index].cpu().numpy(), logits.float().cpu().numpy()
 
 
 if __name__ == "__main__":

@@ -87,6 +87,9 @@ class Peer:
     def __init__(self, export: Export) -> None:
         self.export = export
 
+    def wait(self) -> None:
+        """Return when the device has done what it was asked for; on a CPU that is at once."""
+
     def version(self) -> str:
         """Of the library."""
         raise NotImplementedError
@@ -122,10 +125,12 @@ def clocks() -> tuple[float, float]:
     return time.perf_counter(), sum(part.ru_utime + part.ru_stime for part in used)
 
 
-def timed(work: Callable[[], Any]) -> Answer:
-    """Seconds on both clocks, and what the work returned."""
+def timed(work: Callable[[], Any], wait: Callable[[], None]) -> Answer:
+    """Seconds on both clocks until the device has done it, and what the work returned."""
+    wait()
     wall, cpu = clocks()
     value = work()
+    wait()
     wall_after, cpu_after = clocks()
     return {"wall": wall_after - wall, "cpu": cpu_after - cpu, "value": value}
 
@@ -136,20 +141,22 @@ def answer(peer: Peer, request: dict[str, Any]) -> Answer:
     match request["do"]:
         case "version":
             return {"value": peer.version()}
+        case "device":
+            return {"value": device_name(values["device"])}
         case "load":
-            return timed(peer.load)
+            return timed(peer.load, peer.wait)
         case "open":
             peer.open(**values)
             peer.train(WARM_UP_STEPS)
             return {"value": True}
         case "train":
-            return timed(lambda: peer.train(values["steps"]))
+            return timed(lambda: peer.train(values["steps"]), peer.wait)
         case "evaluate":
-            return timed(peer.evaluate)
+            return timed(peer.evaluate, peer.wait)
         case "fit":
             return fit(peer, values.pop("epochs"), **values)
         case "profile":
-            return {"value": profile(lambda: peer.train(values["steps"]), values["steps"])}
+            return {"value": profile(peer, values["steps"])}
     raise ValueError(f"request {request['do']!r} is unknown")
 
 
@@ -160,19 +167,26 @@ def fit(peer: Peer, epochs: int, **settings: Any) -> Answer:
     peer.open(**settings)
     valid, test, wall, cpu = [], [], 0.0, 0.0
     for _ in range(epochs):
-        spent = timed(peer.epoch)
+        spent = timed(peer.epoch, peer.wait)
         wall, cpu = wall + spent["wall"], cpu + spent["cpu"]
         valid.append(float(roc_auc_score(*peer.predictions("valid"))))
         test.append(float(roc_auc_score(*peer.predictions("test"))))
     return {"value": {"valid": valid, "test": test}, "wall": wall, "cpu": cpu}
 
 
-def profile(work: Callable[[], Any], steps: int) -> list[dict[str, Any]]:
+def device_name(device: str) -> str:
+    """What the figures of a device are published under."""
+    import torch
+
+    return "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+def profile(peer: Peer, steps: int) -> list[dict[str, Any]]:
     """Microseconds per step of the operators that take most of the time, their callees left out."""
     import torch
 
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        spent = timed(work)
+        spent = timed(lambda: peer.train(steps), peer.wait)
     events = profiler.key_averages()
     operators = sorted(events, key=lambda event: -event.self_cpu_time_total)
     table = [

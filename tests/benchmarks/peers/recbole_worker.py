@@ -35,16 +35,21 @@ class RecBole(protocol.Peer):
         logging.disable(logging.WARNING)
         self.scratch = tempfile.TemporaryDirectory()
         self.parts: tuple[Any, ...] = ()
+        self.device = torch.device("cpu")
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def version(self) -> str:
         return str(recbole.__version__)
 
     def load(self) -> int:
         """From atomic files to data loaders: its `create_dataset` and `data_preparation`."""
-        config = self._config("FM", protocol.EVAL_BATCH_SIZE, 0.0)
+        config = self._config("FM", protocol.EVAL_BATCH_SIZE, {})
         return len(data_preparation(config, create_dataset(config))[0]._dataset)
 
-    def _config(self, model: str, batch_size: int, weight_decay: float) -> Config:
+    def _config(self, model: str, batch_size: int, settings: dict[str, Any]) -> Config:
         names = {side: [f.name for f in self.export.features if f.side == side] for side in SIDES}
         item = names["item"][0]
         values = {
@@ -67,14 +72,15 @@ class RecBole(protocol.Peer):
             "metrics": ["AUC", "LogLoss"],
             "valid_metric": "AUC",
             "metric_decimal_place": 6,
-            "use_gpu": False,
+            "use_gpu": settings.get("device", "cpu") != "cpu",
+            "gpu_id": "0",
             "show_progress": False,
             "worker": 0,
             "reproducibility": False,
             "train_batch_size": batch_size,
             "eval_batch_size": protocol.EVAL_BATCH_SIZE,
             "learning_rate": protocol.LEARNING_RATE,
-            "weight_decay": weight_decay,
+            "weight_decay": settings.get("weight_decay", 0.0),
             "reg_weight": 0.0,
             "embedding_size": protocol.DIM,
             "mlp_hidden_size": list(protocol.HIDDEN),
@@ -86,7 +92,8 @@ class RecBole(protocol.Peer):
         return Config(model=model, dataset=NAME, config_dict=values)
 
     def open(self, model: str, batch_size: int, **settings: Any) -> None:
-        config = self._config(MODELS[model], batch_size, settings.get("weight_decay", 0.0))
+        config = self._config(MODELS[model], batch_size, settings)
+        self.device = config["device"]
         if not self.parts:
             made = data_preparation(config, create_dataset(config))
             self.parts = tuple((loader._dataset, loader._sampler) for loader in made)
@@ -95,7 +102,7 @@ class RecBole(protocol.Peer):
             kind = get_dataloader(config, split)
             self.loaders[split] = kind(config, part, sampler, shuffle=split == "train")
         init_seed(settings.get("seed", 0), reproducibility=False)
-        self.model = get_model(config["model"])(config, self.parts[0][0])
+        self.model = get_model(config["model"])(config, self.parts[0][0]).to(self.device)
         if model != "fm":
             sizes = [protocol.DIM * len(self.export.features), *protocol.HIDDEN]
             self.model.mlp_layers = MLPLayers(sizes, dropout=0.0, activation="relu", bn=False)
@@ -103,6 +110,7 @@ class RecBole(protocol.Peer):
                 if isinstance(layer, torch.nn.Linear):
                     torch.nn.init.xavier_normal_(layer.weight)
                     torch.nn.init.zeros_(layer.bias)
+            self.model.to(self.device)
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, self.model)
         self.trainer.optimizer = self.trainer._build_optimizer(params=self.model.parameters())
         self.batches = Endless(self.loaders["train"])
@@ -124,7 +132,7 @@ class RecBole(protocol.Peer):
         self.model.eval()
         labels, scores = [], []
         for interaction, *_ in self.loaders[split]:
-            scores.append(self.model.predict(interaction).numpy())
+            scores.append(self.model.predict(interaction.to(self.device)).cpu().numpy())
             labels.append(interaction["label"].numpy())
         return np.concatenate(labels), np.concatenate(scores)
 

@@ -30,6 +30,8 @@ GOALS = {"dcn_v2": 1.5, "dnn": 1.5, "fm": 3.0}
 """Least ratio of training speed to the fastest library."""
 BEST_MODE_GOAL = 3.0
 """The same where the workbench uses bfloat16, a compiled step or both."""
+GPU_GOALS = {("dcn_v2", 4096): 20.0}
+"""The same on a GPU, by model and batch size."""
 EVALUATION_GOAL = 2.0
 LOADING_SECONDS = 2.0
 AUC_TOLERANCE = 0.0005
@@ -40,7 +42,7 @@ def rows_of(cells: Sequence[Cell]) -> list[Row]:
     """All rows that follow from the cells."""
     makers: dict[str, Callable[[Cell], list[Row]]] = {
         "train": training_rows,
-        "evaluate": lambda cell: seconds_rows(cell, EVALUATION, EVALUATION_GOAL, first="cpu"),
+        "evaluate": evaluation_rows,
         "load": loading_rows,
         "bare": bare_rows,
     }
@@ -54,18 +56,36 @@ def training_rows(cell: Cell) -> list[Row]:
     def speed(answer: Cell, clock: str) -> float:
         return float(answer["value"] / answer[clock])
 
+    first = _first_clock(cell)
     speeds = {
-        name: statistics.median(speed(answer, "cpu") for answer in answers)
+        name: statistics.median(speed(answer, first) for answer in answers)
         for name, answers in cell["rounds"].items()
         if name != OWN
     }
-    goal = GOALS[cell["model"]] if cell["mode"] == "float32" else BEST_MODE_GOAL
+    goal = _training_goal(cell)
     rows = []
     for peer in speeds:
         row = _row(cell, TRAINING, peer, "samples/s", goal)
-        row |= _clocked(cell, peer, speed, "more", first="cpu")
+        row |= _clocked(cell, peer, speed, "more", first=first)
         rows.append(row | {"fastest": speeds[peer] == max(speeds.values())})
     return rows
+
+
+def _first_clock(cell: Cell) -> str:
+    """The processor's own time; where a GPU does the work, the wall's."""
+    return "cpu" if cell.get("device", "cpu") == "cpu" else "wall"
+
+
+def _training_goal(cell: Cell) -> float | None:
+    if cell.get("device", "cpu") != "cpu":
+        return GPU_GOALS.get((cell["model"], cell["batch_size"]))
+    return GOALS[cell["model"]] if cell["mode"] == "float32" else BEST_MODE_GOAL
+
+
+def evaluation_rows(cell: Cell) -> list[Row]:
+    """Predicting and scoring the test rows."""
+    goal = EVALUATION_GOAL if cell.get("device", "cpu") == "cpu" else None
+    return seconds_rows(cell, EVALUATION, goal, first=_first_clock(cell))
 
 
 def seconds_rows(cell: Cell, name: str, goal: float | None, *, first: str) -> list[Row]:
@@ -135,7 +155,7 @@ def _row(cell: Cell, name: str, peer: str, unit: str, goal: float | None) -> Row
         "peer": peer,
         "model": cell.get("model"),
         "batch_size": cell.get("batch_size"),
-        "device": "cpu",
+        "device": cell.get("device", "cpu"),
         "mode": cell["mode"],
         "unit": unit,
         "goal": goal,
