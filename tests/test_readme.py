@@ -61,6 +61,37 @@ def test_the_table_of_speed_is_the_committed_one(readme: str, project_root: Path
     assert speed.markdown(made_of["rows"]).splitlines() == lines
 
 
+def test_what_the_readme_says_of_a_gpu_is_what_was_measured(
+    readme: str, project_root: Path
+) -> None:
+    rows = speed.read(project_root / "data" / "results" / "speed.json")
+
+    def row(name: str, mode: str = "float32", size: int | None = 4096) -> dict[str, Any]:
+        (found,) = (
+            one
+            for one in rows
+            if (one["name"], one["mode"], one["batch_size"]) == (name, mode, size)
+            and one["device"] == "NVIDIA H100 80GB HBM3"
+        )
+        return found
+
+    epochs = [row("an epoch of training", mode)["ours"] for mode in ("float32", "tf32")]
+    together = [1 / row("16 models side by side", "base", size)["ratio"] for size in (256, 4096)]
+    step = row("captured step")
+    auc = row("auc of 100,000,000 rows", "exact", None)
+    said = " ".join(readme.split())
+    for text in (
+        f"takes {epochs[0]:.3f} s, and {epochs[1]:.3f} s with `--precision tf32`",
+        f"is {row('training speed')['ratio']:.0f} times as fast as RecBole's on the same card",
+        f"100 million rows takes {1000 * auc['ours']:.0f} ms",
+        f"k = 3 costs {1 / row('masked copies, k = 3')['ratio']:.1f} base steps (goal 1.3)",
+        f"take {together[0]:.1f} steps of one at a batch of 256, {together[1]:.1f} at 4,096",
+        f"is {step['kernels_per_step']:.0f} kernels that reach {step['share_of_compute']:.0%}",
+        f"products alone reach {step['share_of_compute_of_products_alone']:.0%}",
+    ):
+        assert text in said
+
+
 def test_tables_of_the_paper_are_the_committed_ones(readme: str, project_root: Path) -> None:
     shown = dict(
         re.findall(r"<!-- short: (\S+) -->\n(.*?)<!-- end of short -->", readme, re.DOTALL)
@@ -294,7 +325,9 @@ def test_what_the_readme_says_of_two_towers_is_what_was_found(
 
 def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_root: Path) -> None:
     cells = cells_of(project_root / "data" / "results" / "table2.json")
-    lifts = {cell["model"]: cell for cell in cells if cell["variant"] == "full"}
+    full = [cell for cell in cells if cell["variant"] == "full"]
+    lifts = {cell["model"]: cell for cell in full if cell["data"] == "kuairand-pure"}
+    planted = {cell["model"]: cell for cell in full if cell["data"] == "planted"}
     text = " ".join(readme.split())
     fm, euler, afn = lifts["fm"], lifts["euler_net"], lifts["afn"]
     assert set(lifts) == set(TABLE_2_SMALL)
@@ -316,3 +349,17 @@ def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_
     for model in ("youtube_dnn", "dcn_v2"):
         for low, high in (("ci_low", "ci_high"), ("uauc_ci_low", "uauc_ci_high")):
             assert lifts[model][low] < 0 < lifts[model][high]
+    assert set(planted) == {"fm", "youtube_dnn", "dcn_v2"}
+    lost = f"FM loses {-planted['fm']['rela_impr']:.2%} of AUC, YouTube DNN "
+    lost += f"{-planted['youtube_dnn']['rela_impr_uauc']:.2%} of UAUC, and DCN-V2 stays"
+    assert f"In the planted world nothing is gained without a search: {lost}" in text
+    assert planted["fm"]["ci_high"] < 0
+    assert planted["youtube_dnn"]["uauc_ci_high"] < 0
+    for model in ("youtube_dnn", "dcn_v2"):
+        assert planted[model]["ci_low"] < 0 < planted[model]["ci_high"]
+    assert planted["dcn_v2"]["uauc_ci_low"] < 0 < planted["dcn_v2"]["uauc_ci_high"]
+    assert {cell["preset"] for cell in planted.values()} == {"paper"}
+    assert {cell["rows_made"] for cell in planted.values()} == {2_000_000}
+    assert {device for cell in planted.values() for device in cell["devices"]} == {
+        "NVIDIA H100 80GB HBM3"
+    }

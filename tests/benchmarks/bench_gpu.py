@@ -42,6 +42,7 @@ from workbench.data.dataset import Dataset
 from workbench.data.registry import load
 from workbench.errors import InputError
 from workbench.training.experiment import pick_device
+from workbench.training.step import products_in
 from workbench.training.trainer import Trainer
 
 PRODUCT_SIZE = 8192
@@ -85,7 +86,8 @@ def limits(device: torch.device, precision: str) -> tuple[float, float]:
     """Operations and bytes per second that the device reaches in large pieces of work."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     one = torch.randn(PRODUCT_SIZE, PRODUCT_SIZE, device=device, dtype=kind)
-    operations = 2 * PRODUCT_SIZE**3 / fastest(lambda: one @ one)
+    with products_in(precision, device):
+        operations = 2 * PRODUCT_SIZE**3 / fastest(lambda: one @ one)
     source = torch.empty(COPY_BYTES, device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
     return operations, 2 * COPY_BYTES / fastest(lambda: target.copy_(source))

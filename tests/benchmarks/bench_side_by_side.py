@@ -62,6 +62,11 @@ def cut(dataset: Dataset, rows: int) -> Dataset:
     return replace(dataset, splits={**dataset.splits, "train": train})
 
 
+def _mode(options: argparse.Namespace) -> str:
+    masked = options.variant in ("mask", "full")
+    return f"{options.variant}, k = {options.k}" if masked else str(options.variant)
+
+
 def measure(
     options: argparse.Namespace, dataset: Dataset, model: str, batch_size: int
 ) -> list[Row]:
@@ -92,7 +97,7 @@ def measure(
                 "peer": "one model alone",
                 "model": model,
                 "batch_size": batch_size,
-                "mode": f"{options.variant}, k = {options.k}",
+                "mode": _mode(options),
                 "ours": 1000 * batch_size / together,
                 "theirs": 1000 * batch_size / alone,
                 **dearer(costs),

@@ -46,3 +46,10 @@ def test_a_table_says_what_a_gpu_trained() -> None:
     made = cell | {"devices": ["NVIDIA H100"]}
     text = table_markdown(TABLES["table3"], [made, made, cell | {"data": "d"}], [])
     assert text.endswith("but for the last digits: planted on NVIDIA H100.\n")
+
+
+def test_data_sets_follow_each_other() -> None:
+    cells = [compared(model, data=data) for model in ("afn", "fm") for data in ("e", "d")]
+    lines = short_markdown(TABLES["table3"], cells).splitlines()[2:]
+    found = [line.split(" | ")[:2] for line in lines]
+    assert found == [["| e", "fm"], ["| e", "afn"], ["| d", "fm"], ["| d", "afn"]]

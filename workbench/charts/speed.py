@@ -114,7 +114,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             continue
         model = names.get(row["model"], row["model"] or "")
         peer = PEER_NAMES.get(row["peer"], row["peer"])
-        amount = {"samples/s": ",.0f", "seconds": ".2f", "AUC": ".4f", "MiB": ",.0f"}[row["unit"]]
+        amount = {"samples/s": ",.0f", "seconds": ".3g", "AUC": ".4f", "MiB": ",.0f"}[row["unit"]]
         values = [f"{row[side]:{amount}} {row['unit']}" for side in ("ours", "theirs")]
         times = f"{row['ratio']:.2f}" if row["unit"] != "AUC" else f"{row['ratio']:.4f}"
         if row.get("ratio_low") is not None:

@@ -38,11 +38,12 @@ def _devices(cells: Sequence[Cell]) -> list[str]:
 
 
 def short_markdown(table: Table, cells: Sequence[Cell]) -> str:
-    """One line per comparison with a base, in the order of the table's models: how much each gains,
-    beside the paper's. What a README needs of `table_markdown`.
+    """One line per comparison with a base, data set by data set in the order of the table's models:
+    how much each gains, beside the paper's. What a README needs of `table_markdown`.
     """
     compared = [cell for cell in cells if "delta_auc" in cell]
-    compared.sort(key=lambda cell: table.models.index(cell["model"]))
+    sets = list(dict.fromkeys(cell["data"] for cell in compared))
+    compared.sort(key=lambda cell: (sets.index(cell["data"]), table.models.index(cell["model"])))
     own = {key: len({cell[key] for cell in compared}) > 1 for key in ("data", "model", "variant")}
     keys = [key for key in own if own[key]] + ["preset"]
     head = [*(key.capitalize() for key in keys), "Base AUC", "AUC", "Difference (95% interval)"]
