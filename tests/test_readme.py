@@ -309,8 +309,15 @@ def test_what_the_readme_says_of_two_towers_is_what_was_found(
     longest = [full["seed_deltas"][base["epochs"].index(epochs)] for epochs in long]
     assert (
         f"that trained for {long[0]} and {long[1]} the framework gives {longest[0]:+.4f} and "
-        f"{longest[1]:+.4f}. The adapter"
+        f"{longest[1]:+.4f}. The rivals do not come near: "
     ) in text
+    ssl, dropoutnet = found["ssl"], found["dropoutnet"]
+    assert (
+        f"SSL {ssl['rela_impr']:+.2%} (p = {ssl['p_value']:.2g}), and DropoutNet "
+        f"{dropoutnet['rela_impr']:+.2%} (p = {dropoutnet['p_value']:.2g}), which loses the more"
+    ) in text
+    assert max(ssl["rela_impr"], dropoutnet["rela_impr"]) < full["rela_impr"] / 4
+    assert_auc_falls_with_the_share(project_root)
     assert all(len(cell["seeds"]) == 5 and cell["trials"] == 3 for cell in found.values())
     exported = json.loads((results / "vectors.json").read_text(encoding="utf-8"))["rows"]
     runs = {row["run"]: row["held_out"] for row in exported}
@@ -321,6 +328,15 @@ def test_what_the_readme_says_of_two_towers_is_what_was_found(
     ) in text
     assert without["auc"] == pytest.approx(without["auc_by_vectors"], abs=1e-6)
     assert with_both["auc_by_vectors"] < without["auc_by_vectors"] < with_both["auc"]
+
+
+def assert_auc_falls_with_the_share(project_root: Path) -> None:
+    """In DropoutNet's search on MovieLens-1M, by validation AUC."""
+    path = project_root / "workbench" / "tuned" / "movielens-1m-two_tower-dropoutnet.json"
+    history = json.loads(path.read_text(encoding="utf-8"))["history"]
+    tried = sorted((trial["params"]["strength"], trial["valid_auc"]) for trial in history)
+    found = [auc for _, auc in tried]
+    assert found == sorted(found, reverse=True)
 
 
 def test_what_the_readme_says_of_table_2_is_what_was_found(readme: str, project_root: Path) -> None:
