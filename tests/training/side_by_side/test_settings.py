@@ -43,6 +43,8 @@ def test_these_share_a_shape(sections: dict[str, Any]) -> None:
         {"framework": {"variant": "base"}},
         {"framework": {"k": 3}},
         {"training": {"batch_size": 256}},
+        {"training": {"precision": "tf32"}},
+        {"training": {"capture": "off"}},
         {"data": {"split_seed": 1}},
     ],
 )
@@ -66,6 +68,10 @@ def test_these_do_not(sections: dict[str, Any]) -> None:
         (
             {"training": {"changes": [{"epoch": 1, "step": 3, "lr": 0.1}]}},
             r"training.changes = .* cannot be trained side by side",
+        ),
+        (
+            {"training": {"precision": "bf16"}},
+            r"training.precision = 'bf16' cannot .* allowed: 'float32', or one model at a time",
         ),
         ({"model": {"options": {"hiden": [8]}}}, "hiden"),
         ({"model": {"name": "dnn"}}, "model 'dnn' is unknown"),

@@ -54,7 +54,15 @@ SHARED: Final = {
         "main_grad_to_embeddings",
         "adapter_hidden",
     ),
-    "training": ("batch_size", "order", "device", "log_every", "eval_batch_size"),
+    "training": (
+        "batch_size",
+        "order",
+        "device",
+        "log_every",
+        "eval_batch_size",
+        "precision",
+        "capture",
+    ),
 }
 """Settings that make the shape, with the whole of the section `data`."""
 
@@ -71,6 +79,8 @@ def check_side_by_side(config: ExperimentConfig) -> None:
     model_class(config.model.name).check_options(config.model.name, config.model.options)
     if config.rival.name != "none":
         raise _refused("rival.name", config.rival.name, "none")
+    if config.training.precision == "bf16":
+        raise _refused("training.precision", "bf16", "float32")
     default = ExperimentConfig()
     for section in MAY_DIFFER:
         own = getattr(config, section).model_dump(mode="json")

@@ -24,7 +24,7 @@ from workbench.training.side_by_side.adam import StackedAdam, adam_settings, in_
 from workbench.training.side_by_side.head import Head
 from workbench.training.side_by_side.lookup import StackedLookup
 from workbench.training.side_by_side.numbers import EpochNumbers
-from workbench.training.step import is_captured
+from workbench.training.step import is_captured, products_in
 from workbench.training.trainer import LOSSES, Trainer
 
 TABLE = "embedding.weight"
@@ -205,6 +205,13 @@ class Stack:
 
         The batch has as many samples for each member, those of the first member first.
         """
+        with products_in(self.config.precision, self.device):
+            losses, gradients = self._losses_of(batch)
+        self.adam.step(dict(zip(self.parameters, gradients, strict=True)))
+        return losses
+
+    def _losses_of(self, batch: Batch) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """Losses [member, 3] of a batch, and the gradients of all parameters."""
         numbers, count = self._numbers, len(self.trainers)
         size = len(batch) // count
         vectors, mask_vectors = self._lookup(batch.rows, self.parameters[TABLE])
@@ -228,8 +235,7 @@ class Stack:
         gradients = torch.autograd.grad(
             total.sum(), list(self.parameters.values()), allow_unused=True
         )
-        self.adam.step(dict(zip(self.parameters, gradients, strict=True)))
-        return torch.stack((main, auxiliary, total), dim=1).detach()
+        return torch.stack((main, auxiliary, total), dim=1).detach(), gradients
 
     def _head_losses(
         self, parameters: dict[str, Tensor], statistics: dict[str, Tensor], *batch: Any
