@@ -249,6 +249,20 @@ def test_what_the_readme_says_of_tuning_is_what_was_found(readme: str, project_r
     assert max(searched) < full - 0.0005
     assert f"validation AUC, {afterwards:.4f} against {full:.4f} ([those" in text
     assert over_paper("dcn_v2") < 1 / 3
+    dcn = found[patient, "dcn_v2", "full"]
+    best = [
+        json.loads((project_root / patient / f"movielens-1m-dcn_v2-{side}.json").read_text())
+        for side in ("base", "full")
+    ]
+    assert (
+        f"its base has {base('dcn_v2', patient):.4f} and the framework {dcn['delta_auc']:+.4f} "
+        f"({dcn['ci_low']:+.4f} to {dcn['ci_high']:+.4f}, p = {dcn['p_value']:.2g}); on "
+        f"validation the best trials had {best[0]['valid_auc']:.4f} and {best[1]['valid_auc']:.4f}."
+    ) in text
+    assert dcn["p_value"] > 0.05
+    assert abs(dcn["delta_auc"]) < 0.0003
+    assert base("dcn_v2", patient) > base("dcn_v2") + 0.0003
+    assert {side["trials"] for side in best} == {4}
     losses = sorted(delta for delta in found["tuned", "afn", "full"]["seed_deltas"] if delta < 0)
     assert "lose {:.4f} and {:.4f} there".format(*(-delta for delta in losses)) in text
     for model, preset, low, high in (
