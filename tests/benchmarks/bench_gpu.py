@@ -126,8 +126,6 @@ def achieved(eager: Steps, captured: Steps, step_seconds: float, count: int) -> 
     return {
         "kernels": table,
         "kernels_busy": busy,
-        "operations": operations,
-        "moved": moved,
         "operations_rate": operations / step_seconds,
         "operations_rate_alone": operations / product_time if product_time else 0.0,
         "bytes_rate": moved / step_seconds,

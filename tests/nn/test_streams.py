@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.nn import streams
-from workbench.nn.streams import Fork
+from workbench.nn.streams import fork
 
 GPU = torch.device("cuda")
 
@@ -52,7 +52,7 @@ class Stream:
 def work(cuda: Cuda, monkeypatch: pytest.MonkeyPatch, device: torch.device) -> list[str]:
     """What happens to a piece of work in turn and one on a branch that is taken before it."""
     monkeypatch.setattr(streams.torch, "cuda", cuda)
-    branch = Fork(device)
+    branch = fork(device)
     cuda.said.append(f"work on {cuda.current}")
     with branch:
         cuda.said.append(f"more on {cuda.current}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -154,11 +154,19 @@ class Dataset:
             start: batches to leave out at the beginning: an epoch that was broken off after so
                 many goes on with the rest, given the generator's state at the epoch's start.
         """
-        parts = self.indices(split, batch_size, generator)[start:]
-        together = max(1, ROWS_GATHERED // batch_size)
+        yield from self.gathered(self.indices(split, batch_size, generator)[start:], batch_size)
+
+    def gathered(self, parts: Sequence[Tensor], rows: int) -> Iterator[Batch]:
+        """A batch of each part; some are gathered at once.
+
+        Args:
+            parts: sample numbers int64 of any shape, `rows` of them, in the last part maybe fewer.
+            rows: of a batch.
+        """
+        together = max(1, ROWS_GATHERED // rows)
         for first in range(0, len(parts), together):
-            gathered = self.batch(torch.cat(parts[first : first + together]))
-            yield from gathered.split(batch_size)
+            some = [part.reshape(-1) for part in parts[first : first + together]]
+            yield from self.batch(torch.cat(some)).split(rows)
 
     def indices(
         self, split: str, batch_size: int, generator: torch.Generator | None

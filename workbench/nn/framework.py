@@ -16,7 +16,7 @@ from workbench.nn.embedding import FeatureEmbedding
 from workbench.nn.layers import parameters_kept, rows_apart, running_statistics_kept
 from workbench.nn.mask import FeatureMask
 from workbench.nn.shadows import Simulated, joined
-from workbench.nn.streams import Fork
+from workbench.nn.streams import fork
 
 # Masked copies share a pass through the base model up to this many rows, on a processor.
 ROWS_OF_A_PASS = 2048
@@ -141,7 +141,7 @@ class AdaF2M2(nn.Module):
         else:
             # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
             vectors, mask_vectors = self.embedding(batch.rows), None
-        branch = Fork(vectors.device)
+        branch = fork(vectors.device)
         main = self._main(batch, vectors, generator)
         if mask_vectors is None:
             return Losses(main, torch.zeros_like(main), main)

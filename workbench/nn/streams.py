@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 
-class Fork:
-    """A branch from here on; as a context, what is queued on the branch; joined at its end.
+def fork(device: torch.device) -> AbstractContextManager[None]:
+    """A branch from here on: what is queued in the context, which joins it at its end.
 
     A step on a few thousand samples asks too little of a GPU to fill it, so two passes through one
     model take little longer side by side than one of them; the gradient of each runs on its own
@@ -20,29 +21,19 @@ class Fork:
     Args:
         device: of the work.
     """
+    if device.type != "cuda" or torch.compiler.is_compiling():
+        return nullcontext()
+    if torch.is_autocast_enabled(device.type) or not torch.cuda.is_current_stream_capturing():
+        return nullcontext()
+    aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream(device))
+    return _joined(aside)
 
-    def __init__(self, device: torch.device) -> None:
-        self._aside: Any = None
-        self._entered: Any = None
-        if device.type != "cuda" or torch.compiler.is_compiling():
-            return
-        if torch.is_autocast_enabled(device.type):
-            return
-        if torch.cuda.is_current_stream_capturing():
-            self._aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            self._aside.wait_stream(torch.cuda.current_stream(device))
 
-    def __enter__(self) -> None:
-        if self._aside is not None:
-            self._entered = torch.cuda.stream(self._aside)
-            self._entered.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._aside is not None:
-            self._entered.__exit__(kind, error, trace)
-            torch.cuda.current_stream(self._aside.device).wait_stream(self._aside)
+@contextmanager
+def _joined(aside: Any) -> Iterator[None]:
+    try:
+        with torch.cuda.stream(aside):
+            yield
+    finally:
+        torch.cuda.current_stream(aside.device).wait_stream(aside)

@@ -126,7 +126,7 @@ class _Recorded:
 @contextmanager
 def _branches_are_meant() -> Iterator[None]:
     """Without torch's warning that a parameter's gradients come from several streams, which is what
-    `workbench.nn.streams.Fork` is for; the engine waits for all of them.
+    `workbench.nn.streams.fork` is for; the engine waits for all of them.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from workbench.config import ExperimentConfig
+from workbench.data import dataset as dataset_module
 from workbench.data.dataset import Dataset
 from workbench.errors import TrainingError
 from workbench.nn.build import model_for
@@ -16,7 +17,6 @@ from workbench.training.evaluation import predict, score
 from workbench.training.experiment import resolve
 from workbench.training.hooks import Hooks, Record
 from workbench.training.side_by_side import fit_side_by_side
-from workbench.training.side_by_side import stack as stack_module
 from workbench.training.side_by_side.numbers import EpochNumbers
 from workbench.training.side_by_side.stack import Member, Stack
 from workbench.training.trainer import Trainer
@@ -316,7 +316,7 @@ def test_every_member_sees_its_own_order_however_many_steps_are_gathered(
     stack = Stack([Member(trainer_for(small_world, place)) for place in (0, 1)])
     orders = stack._orders()
     monkeypatch.setattr(stack, "_orders", lambda: orders)
-    monkeypatch.setattr(stack_module, "ROWS_GATHERED", gathered)
+    monkeypatch.setattr(dataset_module, "ROWS_GATHERED", gathered)
     parts = torch.split(orders, stack.config.batch_size, dim=1)
     batches = list(stack._batches())
     assert len(parts) == len(batches)

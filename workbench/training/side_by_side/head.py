@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from workbench.nn.framework import AdaF2M2, task_loss
 from workbench.nn.layers import running_statistics_kept
-from workbench.nn.streams import Fork
+from workbench.nn.streams import fork
 
 
 class DropoutDraws:
@@ -127,7 +127,7 @@ class Head(nn.Module):
                 is 0.
             weight_scale: scalar, multiplies the adapter's sigmoid.
         """
-        branch = Fork(vectors.device)
+        branch = fork(vectors.device)
         seen = vectors.detach() if self.detach_main else vectors
         if self.adapter is not None:
             weights = self.adapter(seen, counts.index_select(1, self.count_positions))

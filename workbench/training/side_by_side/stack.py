@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from workbench.data.dataset import ROWS_GATHERED, Batch
+from workbench.data.dataset import Batch
 from workbench.errors import TrainingError
 from workbench.nn.layers import running_statistics
 from workbench.training.averaging import update_together
@@ -166,14 +166,10 @@ class Stack:
         return [total / max(t.step, 1) for total, t in zip(totals, self.trainers, strict=True)]
 
     def _batches(self) -> Iterator[Batch]:
-        """Of each step the samples of every member, those of the first member first; some steps
-        are gathered at once, as `Dataset.batches` does.
-        """
-        parts = torch.split(self._orders(), self.config.batch_size, dim=1)
-        together = max(1, ROWS_GATHERED // parts[0].numel())
-        for first in range(0, len(parts), together):
-            some = [part.reshape(-1) for part in parts[first : first + together]]
-            yield from self.dataset.batch(torch.cat(some)).split(len(some[0]))
+        """Of each step the samples of every member, those of the first member first."""
+        size = self.config.batch_size
+        parts = torch.split(self._orders(), size, dim=1)
+        return self.dataset.gathered(parts, size * len(self.trainers))
 
     def _orders(self) -> Tensor:
         """The samples of an epoch, [member, row], as each member's own generator shuffles them."""
