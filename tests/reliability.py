@@ -1,10 +1,8 @@
 """Figures of reliability, written by the tests that measure them, and their table in the README.
 
 An ordinary test run leaves the project as it was: only with ``WORKBENCH_RECORD=1`` in the
-environment does a test write what it measured. The table follows from the figures:
-
-    .venv/bin/python tests/reliability.py            # prints it
-    .venv/bin/python tests/reliability.py --write    # puts it into the README
+environment does a test write what it measured. ``tests/written_tables.py --write`` puts the table
+that follows from the figures into the README.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +34,6 @@ ROWS = {
     "soak_errors": "of these, errors on the page or in the log",
 }
 """What each figure is, in the table's order. Keys that are not here are kept, but not shown."""
-
-_BLOCK = re.compile(r"(<!-- reliability -->\n)(.*?)(<!-- end of reliability -->)", re.DOTALL)
 
 
 def record(**figures: Any) -> None:
@@ -77,25 +71,3 @@ def table(figures: dict[str, Any]) -> str:
     lines = ["| What | Figure |", "|---|---|"]
     lines += [f"| {what} | {figures[key]:,} |" for key, what in ROWS.items() if key in figures]
     return "\n".join(lines) + "\n"
-
-
-def blocks(readme: str) -> list[str]:
-    """The tables between the README's two comments."""
-    return [found[2] for found in _BLOCK.finditer(readme)]
-
-
-def main(arguments: list[str]) -> None:
-    """Print the table, or put it into the README."""
-    text = table(read())
-    if arguments != ["--write"]:
-        print(text, end="")
-        return
-    path = ROOT / "README.md"
-    readme = path.read_text(encoding="utf-8")
-    if not blocks(readme):
-        sys.exit("README.md has no <!-- reliability --> ... <!-- end of reliability -->")
-    path.write_text(_BLOCK.sub(rf"\g<1>{text}\g<3>", readme), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -88,7 +88,8 @@ def test_the_table_has_the_fastest_library_and_the_bare_loop() -> None:
     cell = ABOUT | {"what": "bare", "model": "fm", "batch_size": 2560, "row": bare}
     auc = [auc_cell("workbench", [0.8], [0.79]), auc_cell("a", [0.8], [0.76])]
     lines = speed.markdown(rows.rows_of([training_cell(), cell, *auc])).splitlines()
-    assert lines[2:] == [
+    assert lines[0] == "# Speed"
+    assert lines[6:] == [
         "| training speed | DNN | 10 | float32 | a | 1,000 samples/s | 250 samples/s "
         "| 2.00 (2.00 to 6.00) | 1.5 |",
         "| trainer against the bare loop | FM | 2,560 | float32 | bare loop | 90 samples/s "

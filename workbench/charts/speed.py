@@ -99,11 +99,24 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 _ORDERS = (("float32", "tf32", "bf16", "compile", "bf16+compile"), tuple(MODEL_NAMES.values()))
 
 
+NOTE = (
+    "Taken in turns within one run; processor time, median and range of the ratios. Above 1 is "
+    "faster, smaller or better here. One CPU thread unless a device is named; MovieLens-1M, 8 "
+    "features, but for rows on streaming (20 features read from disk). AUC is that of equal "
+    "settings and ten epochs. Goals: 0.357 is a cost of 2.8 base steps, 0.769 of 1.3; 0.5 is twice "
+    "the time of one model. `speed.json` holds all rows, with machine, versions and command."
+)
+
+
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The comparisons with a goal, in training those with the fastest library, and the trainer's
-    own cost, as a Markdown table.
+    """A page with the comparisons that have a goal, in training those with the fastest library, and
+    with the trainer's own cost.
     """
     lines = [
+        "# Speed",
+        "",
+        NOTE,
+        "",
         "| What | Model | Batch | Mode | Against | Here | There | Times as good (range) | Goal |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
