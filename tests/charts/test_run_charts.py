@@ -42,7 +42,22 @@ def test_parallel_chart_says_which_is_best() -> None:
     assert chart["description"] == (
         "3 runs that differ in lr and name. The best validation AUC, 0.7200, has b."
     )
-    assert len(chart["layer"]) == 4
+    marks = [layer["mark"] for layer in chart["layer"] if layer["mark"]["type"] == "text"]
+    # Left of the first axis; above, below and between the ends of the others.
+    assert [(mark["align"], mark.get("dy", 0)) for mark in marks] == [
+        ("right", 0),
+        ("left", -9),
+        ("left", 10),
+        ("left", -7),
+    ]
+
+
+def test_texts_have_every_digit_before_the_point() -> None:
+    frame = runs_frame().assign(parameters=[63_651, 60_441, 1_200_000])
+    data = parallel.axes(frame).set_index(["axis", "run"])["text"]
+    assert list(data["parameters"]) == ["63,651", "60,441", "1,200,000"]
+    assert list(data["lr"]) == ["0.001", "0.01", "0.1"]
+    assert list(data["validation AUC"]) == ["0.7", "0.72", "0.71"]
 
 
 def test_runs_that_are_all_alike_make_no_axis() -> None:

@@ -5,6 +5,8 @@ Frames are those of `workbench.insight.settings.side_by_side`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -84,16 +86,19 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart:
         alt.Tooltip("axis:N", title="what"),
         alt.Tooltip("text:N", title="value"),
     ]
-    ends = alt.Chart(_ends(data))
+    texts = [
+        alt.Chart(marks)
+        .mark_text(color=style.RULE, fontSize=10, aria=False, **place)
+        .encode(x=x, y=y, text="text:N")
+        for marks, place in _labelled(data)
+    ]
     layers = [
         rows.mark_rule(color=style.FAINT, strokeWidth=1, aria=False).encode(x=x),
         rows.mark_line(strokeWidth=1.6, opacity=0.75).encode(
             x=x, y=y, color=colour, detail="run:N", order="order:O"
         ),
         rows.mark_point(filled=True, size=34).encode(x=x, y=y, color=colour, tooltip=tooltip),
-        ends.mark_text(color=style.RULE, fontSize=10, align="left", dx=6, aria=False).encode(
-            x=x, y=y, text="text:N"
-        ),
+        *texts,
     ]
     return alt.LayerChart(layer=layers).properties(height=HEIGHT, description=sentence(frame))
 
@@ -125,7 +130,14 @@ def _numeric(values: pd.Series) -> tuple[pd.Series, pd.Series]:
         scaled = np.log(numbers / low) / np.log(high / low)
     else:
         scaled = (numbers - low) / (high - low)
-    return scaled, numbers.map(lambda value: f"{value:,.4g}" if np.isfinite(value) else "")
+    return scaled, numbers.map(_text)
+
+
+def _text(value: float) -> str:
+    """Four figures, but every digit before the point: ``0.7364``, ``63,650``."""
+    if not np.isfinite(value):
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _ranked(values: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -142,6 +154,23 @@ def _ends(data: pd.DataFrame) -> pd.DataFrame:
         few = len(rows) <= 5
         kept.append(rows if few else rows[rows["place"].isin([rows["place"].min(), 1.0])])
     return pd.concat(kept) if kept else data
+
+
+def _labelled(data: pd.DataFrame) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Those marks, and where their text stands: where no line runs, which is left of the first axis
+    and beyond the ends of the others.
+    """
+    marks = _ends(data)
+    first, top, bottom = (
+        marks[key] == value for key, value in (("order", 0), ("place", 1), ("place", 0))
+    )
+    parts: list[tuple[Any, dict[str, Any]]] = [
+        (first, {"align": "right", "dx": -7}),
+        (top & ~first, {"align": "left", "dx": 6, "dy": -9}),
+        (bottom & ~first, {"align": "left", "dx": 6, "dy": 10}),
+        (~(first | top | bottom), {"align": "left", "dx": 6, "dy": -7}),
+    ]
+    return [(marks[chosen], place) for chosen, place in parts if chosen.any()]
 
 
 def _label_names(variants: list[str]) -> str:
