@@ -12,6 +12,8 @@ from components.text import escaped
 
 from workbench.errors import InputError
 
+WHOLE = st.column_config.NumberColumn(format="localized")
+SHARE = st.column_config.NumberColumn(format="percent")
 SPLITS = ("train", "valid", "test")
 NEGATIVES = {"uniform": "all items alike", "popularity": "items as often as they are chosen"}
 
@@ -102,7 +104,12 @@ def _head(card: dict[str, Any]) -> None:
     )
     how = "by time" if split.get("protocol") == "time" else f"{split.get('protocol', 'unknown')}"
     st.subheader("Split")
-    st.dataframe(frame, hide_index=True, width="content")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        width="content",
+        column_config=dict.fromkeys(("samples", "label is 1"), WHOLE),
+    )
     st.caption(f"Divided {escaped(how)}.")
 
 
@@ -120,8 +127,12 @@ def _activity(card: dict[str, Any]) -> None:
         frame,
         hide_index=True,
         column_config={
-            "train_label_rate": st.column_config.NumberColumn(format="percent"),
-            "test_label_rate": st.column_config.NumberColumn(format="percent"),
+            "activity": "training samples of the user",
+            "users": WHOLE,
+            "train_rows": st.column_config.NumberColumn("in training", format="localized"),
+            "train_label_rate": st.column_config.NumberColumn("of them 1", format="percent"),
+            "test_rows": st.column_config.NumberColumn("in test", format="localized"),
+            "test_label_rate": st.column_config.NumberColumn("of these 1", format="percent"),
         },
     )
     show.csv(label_rate_by_activity=frame)
@@ -165,12 +176,13 @@ def _features(card: dict[str, Any]) -> None:
     shares = [column for column in frame if column.startswith(("held", "unseen"))]
     if not tail:
         frame = frame.drop(columns=shares)
-    percent = st.column_config.NumberColumn(format="percent")
-    st.dataframe(frame, hide_index=True, column_config=dict.fromkeys(shares, percent))
-    st.caption(
-        "Shares are of training samples, except the one of test. Missing values are counted in the "
-        "table that the feature comes from."
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config=dict.fromkeys(shares, SHARE) | dict.fromkeys(("values", "missing"), WHOLE),
     )
+    shares_of = "Shares are of training samples, except the one of test. " if tail else ""
+    st.caption(f"{shares_of}Missing values are counted in the table that the feature comes from.")
     show.csv(features=frame)
 
 
@@ -181,7 +193,7 @@ def _dropped(card: dict[str, Any]) -> None:
         st.markdown("None.")
     else:
         frame = pd.DataFrame({"reason": list(dropped), "rows": list(dropped.values())})
-        st.dataframe(frame, hide_index=True, width="content")
+        st.dataframe(frame, hide_index=True, width="content", column_config={"rows": WHOLE})
     for table, facts in _mapping(card, "joins").items():
         if isinstance(facts, dict):
             text = ", ".join(f"{what}: {count}" for what, count in facts.items())

@@ -94,8 +94,13 @@ def _searches() -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="",
         column_config={
-            "valid_auc": st.column_config.NumberColumn("validation AUC", format="%.4f"),
+            name: st.column_config.NumberColumn(label, format="%.4f")
+            for name, label in (
+                ("valid_auc", "validation AUC"),
+                ("last_iterate_auc", "of the last weights"),
+            )
         },
         alt="Trials of the recorded searches",
     )
@@ -104,17 +109,19 @@ def _searches() -> None:
 
 def _ours(table: str, cells: list[dict[str, Any]]) -> None:
     try:
-        said = charts.sentence(cells)
+        said = charts.sentences(cells)
         spec = charts.chart(cells).to_dict(validate=False)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{table}.json: a cell lacks or has a wrong {error}") from None
-    show.says(said)
+    show.says(*said)
     show.draw(spec, f"chart_{table}", width="content")
     frame = pd.DataFrame([{name: cell.get(key) for key, name in COLUMNS.items()} for cell in cells])
     frame.insert(4, "seeds", [len(cell.get("seeds", [])) for cell in cells])
     frame["variant"] = frame["variant"].map(lambda label: name_of(str(label)))
     frame = frame.dropna(axis="columns", how="all")
-    st.dataframe(frame, hide_index=True, column_config=_formats(), alt=TABLES[table])
+    st.dataframe(
+        frame, hide_index=True, placeholder="", column_config=_formats(), alt=TABLES[table]
+    )
     st.caption(
         "Means over seeds. Differences are paired with the base of the same seed on the same test "
         "rows; intervals are a 95% bootstrap over users, p is a paired t test over seeds. Trials: "

@@ -122,7 +122,8 @@ def _formats(part: str) -> dict[str, Any]:
         "high": number("to", format="percent"),
         "base": number("AUC of the base", format="%.4f"),
         "value": number("AUC", format="%.4f"),
-        "rows": "test rows",
+        "users": number(format="localized"),
+        "rows": number("test rows", format="localized"),
     }
 
 

@@ -57,14 +57,24 @@ def test_panels_share_the_scale_and_give_room_only_to_methods_they_have() -> Non
 
 
 def test_the_sentence_names_gains_losses_and_the_papers_range() -> None:
-    text = paper_tables.sentence(CELLS)
-    assert "Better than the base: FM with AdaF2M2 (movielens-1m, preset paper, +0.40%)." in text
-    assert "Worse: DCN-V2 with AdaF2M2 (movielens-1m, preset paper, -0.10%)." in text
-    assert "No difference that can be shown: 1 of 3." in text
-    assert "+0.24% to +0.53% (diamonds)" in text
+    assert paper_tables.sentences(CELLS) == [
+        "movielens-1m, preset paper: better than the base FM with AdaF2M2 +0.40%; "
+        "worse DCN-V2 with AdaF2M2 -0.10%.",
+        "movielens-1m, preset tuned: "
+        "no difference shows for Two-tower with Self-supervised +0.01%.",
+        "The paper's lifts there are +0.24% to +0.53% (diamonds).",
+    ]
+    assert paper_tables.sentence(CELLS) == " ".join(paper_tables.sentences(CELLS))
+
+
+def test_the_sentences_name_the_variant_only_where_there_are_several() -> None:
+    (told,) = paper_tables.sentences([cell("fm", "full", 0.004, 0.001)])
+    assert told == "movielens-1m, preset paper: better than the base FM +0.40%."
 
 
 def test_intervals_may_be_missing() -> None:
     frame = paper_tables.frame([cell("fm", "full", 0.1, 0.1, ci_low=None, ci_high=None)])
     assert frame["low"].isna().all()
-    assert "1 of 1" in paper_tables.sentence([cell("fm", "full", 0.1, 0.1, ci_low=None)])
+    assert "no difference shows for FM" in paper_tables.sentence(
+        [cell("fm", "full", 0.1, 0.1, ci_low=None)]
+    )

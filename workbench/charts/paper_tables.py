@@ -118,23 +118,40 @@ def _panel(rows: pd.DataFrame, title: str, methods: Sequence[str]) -> alt.LayerC
 
 
 def sentence(cells: Sequence[dict[str, Any]]) -> str:
-    """Which lifts have an interval above zero, which below, and the range of the paper's."""
+    """All that `sentences` says."""
+    return " ".join(sentences(cells))
+
+
+def sentences(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each data set and preset, which lifts have an interval above zero, which below, which
+    neither; then the range of the paper's.
+    """
     rows = frame(cells)
-    above, below = rows[rows["low"] > 0], rows[rows["high"] < 0]
+    variants = rows["name"].nunique() > 1
+    told = []
+    for place, own in rows.groupby("place", sort=False):
+        above, below = own["low"] > 0, own["high"] < 0
+        kinds = {
+            "better than the base": above,
+            "worse": below,
+            "no difference shows for": ~(above | below),
+        }
+        found = [
+            f"{kind} {_names(own[chosen], variants)}"
+            for kind, chosen in kinds.items()
+            if chosen.any()
+        ]
+        told.append(f"{place}: {'; '.join(found)}.")
     paper = rows["paper"].dropna()
-    told = ""
     if len(paper):
         low, high = percent(float(paper.min())), percent(float(paper.max()))
-        told = f" The paper's lifts there are {low} to {high} (diamonds)."
-    return (
-        f"Better than the base: {_names(above)}. Worse: {_names(below)}. No difference that can "
-        f"be shown: {len(rows) - len(above) - len(below)} of {len(rows)}.{told}"
-    )
+        told.append(f"The paper's lifts there are {low} to {high} (diamonds).")
+    return told
 
 
-def _names(rows: pd.DataFrame) -> str:
+def _names(rows: pd.DataFrame, variants: bool) -> str:
     words = [
-        f"{row['row']} with {row['name']} ({row['place']}, {percent(row['lift'])})"
+        f"{row['row']}{' with ' + row['name'] if variants else ''} {percent(row['lift'])}"
         for row in rows.to_dict("records")
     ]
     return listing(words, most=20)

@@ -15,7 +15,8 @@ from workbench.charts.words import signed
 from workbench.insight.response_surface import Optimum
 
 # Readable on both ends of the colour scale and in between, on either theme.
-INK = alt.ColorValue("black")
+DARK = 0.6
+"""Share of the colours' reach from which a text is white to be read."""
 SURE = 0.95
 """Share of the draws that a setting has to win to be called the best."""
 
@@ -59,6 +60,8 @@ def chart(
         alt.Tooltip("wins:Q", format=".0%", title="best in"),
     ]
     base = alt.Chart(rows).encode(x=x, y=y)
+    dark = alt.expr.abs(alt.datum.delta) > DARK * reach
+    ink = alt.condition(dark, alt.value("white"), alt.value("black"))
     best = base.transform_filter(f"datum.delta == {float(frame['delta'].max())!r}")
     cells = base.mark_rect().encode(color=colour, tooltip=tooltip)
     if clickable:
@@ -67,8 +70,8 @@ def chart(
     layers = [
         cells,
         best.mark_rect(filled=False, stroke=style.SLICE, strokeWidth=3, aria=False),
-        base.mark_text(dy=-6, fontSize=11).encode(text="text:N", color=INK),
-        base.mark_text(dy=8, fontSize=9, aria=False).encode(text="wins_text:N", color=INK),
+        base.mark_text(dy=-6, fontSize=11).encode(text="text:N", color=ink),
+        base.mark_text(dy=8, fontSize=9, aria=False).encode(text="wins_text:N", color=ink),
     ]
     width = 90 * frame["aux_weight"].nunique()
     return alt.LayerChart(layer=layers).properties(
