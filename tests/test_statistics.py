@@ -14,11 +14,11 @@ import torch
 from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
-from workbench import statistics
 from workbench.errors import InputError
 from workbench.metrics import rank_steps, weighted_auc
 from workbench.statistics import (
     METRICS,
+    draws,
     median_bootstrap,
     paired_bootstrap,
     paired_t,
@@ -211,7 +211,7 @@ class TestPairedBootstrap:
             seen.append(weights.dtype)
             return weighted_auc(steps, weights)
 
-        monkeypatch.setattr(statistics, "weighted_auc", watched)
+        monkeypatch.setattr(draws, "weighted_auc", watched)
         data = two_models()
         short = paired_bootstrap(**data, replicates=5)
         assert set(seen) == {torch.float32}

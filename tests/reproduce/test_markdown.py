@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.reproduce.markdown import short_markdown, table_markdown
+from workbench.reproduce.markdown import percent, short_markdown, signed, table_markdown
 from workbench.reproduce.tables import TABLES
 
 
@@ -53,3 +53,11 @@ def test_data_sets_follow_each_other() -> None:
     lines = short_markdown(TABLES["table3"], cells).splitlines()[2:]
     found = [line.split(" | ")[:2] for line in lines]
     assert found == [["| e", "fm"], ["| e", "afn"], ["| d", "fm"], ["| d", "afn"]]
+
+
+def test_nothing_has_no_sign_of_a_loss() -> None:
+    assert signed(-0.00002557, 4) == "+0.0000"
+    assert signed(-0.00006, 4) == "-0.0001"
+    assert percent(-0.0000255) == "+0.00%"
+    assert percent(0.0050123) == "+0.50%"
+    assert percent(None) == ""

@@ -107,14 +107,20 @@ def difference(cell: Cell) -> str:
     """``+0.0031 (+0.0025 to +0.0038)``; empty for a base."""
     if "delta_auc" not in cell:
         return ""
+    delta = signed(cell["delta_auc"], 4)
     if cell["ci_low"] is None or cell["ci_high"] is None:
-        return f"{cell['delta_auc']:+.4f}"
-    return f"{cell['delta_auc']:+.4f} ({cell['ci_low']:+.4f} to {cell['ci_high']:+.4f})"
+        return delta
+    return f"{delta} ({signed(cell['ci_low'], 4)} to {signed(cell['ci_high'], 4)})"
 
 
 def percent(value: float | None) -> str:
     """A signed percentage as the paper prints RelaImpr; empty for none."""
-    return "" if value is None else f"{value:+.2%}"
+    return "" if value is None else f"{signed(100 * value, 2)}%"
+
+
+def signed(value: float, digits: int) -> str:
+    """``+0.0031``; what rounds to zero is ``+0.0000``, from below as well."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def p_text(value: float | None) -> str:
