@@ -112,7 +112,8 @@ def test_what_it_says_of_tuning_is_what_was_found(page: str, project_root: Path)
         for side in ("base", "full")
     ]
     assert (
-        f"its base has {base('dcn_v2', patient):.4f} and the framework {signed(dcn['delta_auc'], 4)} "
+        f"its base has {base('dcn_v2', patient):.4f} and the framework "
+        f"{signed(dcn['delta_auc'], 4)} "
         f"({dcn['ci_low']:+.4f} to {dcn['ci_high']:+.4f}, p = {dcn['p_value']:.2g}); on "
         f"validation the best trials had {best[0]['valid_auc']:.4f} and {best[1]['valid_auc']:.4f}."
     ) in text

@@ -43,7 +43,7 @@ def tiny_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         ("order", "BUCKET_BYTES", 3000),
         ("values", "_COMPACT", 5),
         ("values", "_PER_WRITE", 3),
-        ("reading", "BLOCK", 1 << 12),
+        ("csv_rows", "BLOCK", 1 << 12),
     ):
         monkeypatch.setattr(importlib.import_module(f"{tables}.{module}"), name, value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from workbench.data.tables import csv_rows, parquet_rows
 from workbench.data.tables.dialect import dialect_of
 from workbench.data.tables.problems import Collector
 from workbench.data.tables.reading import column_names, read_rows
 from workbench.data.tables.schema_file import TableFile
 from workbench.errors import InputError
-
-reading = importlib.import_module("workbench.data.tables.reading")
 
 LINES = 'name,size\n\'a\' b,1\n"x, y",2\n"say ""so""",3\n"two\nlines",NA\n'
 
@@ -68,7 +66,7 @@ def test_rows_keep_their_numbers_past_wrong_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wrong rows are skipped by the reader; every other row still knows where it stands."""
-    monkeypatch.setattr(reading, "BLOCK", 1 << 12)
+    monkeypatch.setattr(csv_rows, "BLOCK", 1 << 12)
     rng = np.random.default_rng(0)
     lines, wrong, blank = ["a,b"], [], []
     for row in range(2, 3000):
@@ -131,7 +129,7 @@ def test_parquet(tmp_path: Path) -> None:
 def test_a_row_group_too_large_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"a": np.arange(1000)}).to_parquet(path)
-    monkeypatch.setattr(reading, "LARGEST_ROW_GROUP", 1000)
+    monkeypatch.setattr(parquet_rows, "LARGEST_ROW_GROUP", 1000)
     with pytest.raises(InputError, match="write it with smaller row groups"):
         column_names(path, TableFile(file="t", format="parquet"))
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.data.tables.opened import decode_start, opened
 from workbench.data.tables.problems import printable
-from workbench.data.tables.reading import decode_start, opened
 from workbench.data.tables.schema_file import TableFile
 from workbench.errors import InputError
 

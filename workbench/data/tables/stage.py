@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from workbench.data.tables.convert import Converted, Fault
 from workbench.data.tables.plan import PlannedColumn, plan_columns
 from workbench.data.tables.problems import Collector
-from workbench.data.tables.reading import Rows, column_names, read_rows
+from workbench.data.tables.reading import column_names, read_rows
 from workbench.data.tables.schema_file import TableSchema, table_path
 from workbench.data.tables.staged_file import StagedWriter
+from workbench.data.tables.table_rows import Rows
 from workbench.errors import InputError
 
 _TIMES_PER_BATCH = 256
