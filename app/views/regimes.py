@@ -88,6 +88,7 @@ def _figure(part: str, cells: list[dict[str, Any]]) -> None:
         spec = charts.chart(of_place).to_dict(validate=False)
         if frame["place"].nunique() > 1:
             st.subheader(escaped(str(name)))
+            spec["vconcat"][0].pop("title")  # the two headings above say it
         gestures = brush.buckets("x", "point") if part == BY_ACTIVITY else ()
         show.draw(spec, f"regime_{part}_{place}", *gestures, width="content")
     st.caption(
