@@ -126,6 +126,7 @@ def _activity(card: dict[str, Any]) -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="",
         column_config={
             "activity": "training samples of the user",
             "users": WHOLE,
@@ -179,6 +180,7 @@ def _features(card: dict[str, Any]) -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="",
         column_config=dict.fromkeys(shares, SHARE) | dict.fromkeys(("values", "missing"), WHOLE),
     )
     shares_of = "Shares are of training samples, except the one of test. " if tail else ""

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.data.tiny import SPLITS, tiny_raw
 from workbench.config import DataConfig
-from workbench.data.card import ACTIVITY_EDGES, activity_buckets, head_share
+from workbench.data.card import ACTIVITY_EDGES, activity_buckets, head_share, tail_of
 from workbench.data.encode import build_dataset
 from workbench.insight import buckets
 
@@ -55,3 +55,32 @@ def test_the_card_of_any_source_tells_activity_and_gaps() -> None:
     assert sum(record["train_rows"] for record in by_activity) == 6
     assert sum(record["test_rows"] for record in by_activity) == 2
     assert all(count > 0 for count in dataset.card["missing"].values())
+
+
+def test_the_tail_of_every_feature_with_one_value_by_hand() -> None:
+    tail = build_dataset(tiny_raw(), DataConfig(source="tiny"), SPLITS).card["tail"]
+    assert set(tail) == {"user", "item", "place"}
+    # Users 10 and 11 have four and two training rows; of the two test rows one is of user 12.
+    assert tail["user"] == {
+        "values": 2,
+        "top_share": round(4 / 6, 6),
+        "rare_share": 1.0,
+        "unseen_test_share": 0.5,
+    }
+    # "home" three times and "work" twice; the last test row has no place.
+    assert tail["place"]["top_share"] == 0.6
+    assert tail["place"]["unseen_test_share"] == 0.5
+
+
+def test_values_become_common_at_ten_rows() -> None:
+    assert tail_of(np.array([9, 10, 11, 0]), None) == {
+        "values": 4,
+        "top_share": round(11 / 30, 6),
+        "rare_share": 0.3,
+    }
+    assert tail_of(np.array([0]), 1.0) == {
+        "values": 1,
+        "top_share": None,
+        "rare_share": None,
+        "unseen_test_share": 1.0,
+    }

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from workbench.config import DataConfig
 from workbench.data.raw import Ragged, RawData
+from workbench.data.rows import EncodedRows
 from workbench.data.splits import Splits
 from workbench.data.vocabulary import Vocabulary
+from workbench.schema import Kind
 
 Counts = NDArray[np.int64]
 
@@ -21,6 +23,8 @@ ACTIVITY_EDGES = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 # "Head" users and items, as in the long-tail figures of the field.
 HEAD_SHARE = 0.05
+RARE = 10
+"""Training rows below which a value counts as rare."""
 
 
 def data_card(
@@ -29,6 +33,7 @@ def data_card(
     protocol: str,
     config: DataConfig,
     vocabularies: dict[str, Vocabulary],
+    encoded: EncodedRows,
 ) -> dict[str, Any]:
     """Collect the facts.
 
@@ -38,13 +43,15 @@ def data_card(
         protocol: "random", "time", "users" or "items".
         config: ratios and seed of the split.
         vocabularies: of every feature with rows of its own.
+        encoded: the samples' codes.
 
     Returns:
         source, rows_read (dropped ones included), dropped {reason: rows}, rows, rows_per_split,
         users, items, label_rates {label: share of 1}, vocabulary_sizes {feature: codes, `[MASK]_i`
         included}, top_user_share and top_item_share (share of the samples that the top 5% hold),
         split {protocol, ratios, seed}, counts, default_counts, notes; label_rate_by_activity (see
-        `activity_buckets`), missing {feature: values missing, of users, items or samples}.
+        `activity_buckets`), missing {feature: values missing, of users, items or samples}, tail
+        {feature with one value per sample: see `tail_of`}.
     """
     per_user, per_item = _occurrences(raw.user_index), _occurrences(raw.item_index)
     return {
@@ -71,6 +78,11 @@ def data_card(
         "notes": dict(raw.notes),
         "label_rate_by_activity": _by_activity(raw, splits),
         "missing": _missing(raw),
+        "tail": {
+            feature.name: _tail(encoded, feature.name, len(vocabularies[feature.name]), splits)
+            for feature in raw.schema.features
+            if feature.kind is Kind.SINGLE and feature.name in vocabularies
+        },
     }
 
 
@@ -147,6 +159,37 @@ def _missing(raw: RawData) -> dict[str, int]:
             if count:
                 found[name] = count
     return found
+
+
+def tail_of(train_per_code: Counts, unseen_test_share: float | None) -> dict[str, Any]:
+    """How long the tail of a categorical feature is.
+
+    Args:
+        train_per_code: [value] training rows of each value of the vocabulary.
+        unseen_test_share: of the test rows, those whose value training never saw, or missing; None
+            where rows have no value each.
+
+    Returns:
+        values: of the vocabulary. top_share: of its training rows, held by the most frequent 5% of
+        them. rare_share: of its training rows, held by values with fewer than `RARE`. And
+        unseen_test_share, where it is given.
+    """
+    seen = train_per_code[train_per_code > 0]
+    total = int(seen.sum())
+    facts: dict[str, Any] = {
+        "values": len(train_per_code),
+        "top_share": round(head_share(seen), 6) if total else None,
+        "rare_share": round(float(seen[seen < RARE].sum()) / total, 6) if total else None,
+    }
+    if unseen_test_share is not None:
+        facts["unseen_test_share"] = round(unseen_test_share, 6)
+    return facts
+
+
+def _tail(encoded: EncodedRows, name: str, size: int, splits: Splits) -> dict[str, Any]:
+    codes = encoded.codes(name)
+    train = np.bincount(codes[splits["train"]], minlength=size)[1:]
+    return tail_of(train, float(np.mean(codes[splits["test"]] == 0)))
 
 
 def head_share(occurrences: NDArray[np.int64], share: float = HEAD_SHARE) -> float:

@@ -77,7 +77,7 @@ def build_dataset(raw: RawData, config: DataConfig, splits: Splits | None = None
         counts=torch.from_numpy(counts),
         splits={name: torch.from_numpy(index) for name, index in splits.items()},
         default_counts=raw.default_counts,
-        card=data_card(raw, splits, protocol, config, vocabularies),
+        card=data_card(raw, splits, protocol, config, vocabularies, encoded),
         truth=raw.truth,
     )
 

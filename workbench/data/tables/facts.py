@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.card import activity_buckets, head_share
+from workbench.data.card import activity_buckets, head_share, tail_of
 from workbench.data.splits import SPLITS
 from workbench.data.tables.assemble import Tally
 from workbench.data.tables.base import Base
@@ -16,9 +16,6 @@ from workbench.data.tables.schema_checks import default_counts
 from workbench.data.tables.schema_file import TableSchema
 from workbench.data.tables.stage import Staged
 from workbench.schema import Schema
-
-RARE = 10
-"""Training rows below which a value counts as rare."""
 
 
 def table_card(
@@ -40,10 +37,10 @@ def table_card(
         guesses: key or feature -> the comment beside it in the schema.
 
     Returns:
-        What `workbench.data.card.data_card` returns; missing counts rows of the feature's table.
-        Beside it: tail {feature: {values, top_share, rare_share, unseen_test_share}} (see
-        `tail_of`), positives_per_split {split: samples whose first label is 1}, joins {table: rows
-        and what they lack}, negatives, activity, guesses, columns {feature: as in the schema}.
+        What `workbench.data.card.data_card` returns; missing counts rows of the feature's table,
+        tail is of lists, too. Beside it: positives_per_split {split: samples whose first label is
+        1}, joins {table: rows and what they lack}, negatives, activity, guesses, columns {feature:
+        as in the schema}.
     """
     samples = int(tally.per_part.sum())
     rates = tally.positives.sum(axis=0) / samples
@@ -74,7 +71,10 @@ def table_card(
             tally.users[0], tally.users_positive[0], tally.users[2], tally.users_positive[2]
         ),
         "missing": {name: count for name, count in staged.missing.items() if count},
-        "tail": {name: tail_of(name, encoded) for name in encoded.train_per_code},
+        "tail": {
+            name: tail_of(train, encoded.unseen.get(name))
+            for name, train in encoded.train_per_code.items()
+        },
         "positives_per_split": _per_split(tally.positives[:, 0]),
         "joins": encoded.side_rows,
         "negatives": _negatives(table, base, empty),
@@ -84,26 +84,6 @@ def table_card(
             for feature in table.features
         },
     }
-
-
-def tail_of(name: str, encoded: Encoded) -> dict[str, Any]:
-    """How long the tail of a categorical feature is.
-
-    Returns:
-        values: of the vocabulary. top_share: of its training rows, held by the most frequent 5% of
-        them. rare_share: of its training rows, held by values with fewer than `RARE`. For a feature
-        of the log also unseen_test_share: test rows whose value training never saw, or missing.
-    """
-    train = encoded.train_per_code[name]
-    total = int(train.sum())
-    facts: dict[str, Any] = {
-        "values": len(train),
-        "top_share": _top_share(train),
-        "rare_share": round(float(train[train < RARE].sum()) / total, 6) if total else None,
-    }
-    if name in encoded.unseen:
-        facts["unseen_test_share"] = round(encoded.unseen[name], 6)
-    return facts
 
 
 def _per_split(counts: NDArray[np.int64]) -> dict[str, int]:
