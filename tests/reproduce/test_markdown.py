@@ -44,8 +44,9 @@ def test_a_table_says_what_a_gpu_trained() -> None:
     cell = base("fm", data="planted", trials=0, seeds=[0], auc_mean=0.8, auc_sd=None)
     assert "GPU" not in table_markdown(TABLES["table3"], [cell], [])
     made = cell | {"devices": ["NVIDIA H100"]}
-    text = table_markdown(TABLES["table3"], [made, made, cell | {"data": "d"}], [])
-    assert text.endswith("but for the last digits: planted on NVIDIA H100.\n")
+    cells = [made, made | {"model": "dcn_v2"}, cell | {"model": "afn"}, cell | {"data": "d"}]
+    text = table_markdown(TABLES["table3"], cells, [])
+    assert text.endswith("but for the last digits: planted, fm, dcn_v2, on NVIDIA H100.\n")
 
 
 def test_data_sets_follow_each_other() -> None:

@@ -28,12 +28,17 @@ def table_markdown(table: Table, cells: Sequence[Cell], missing: Sequence[Cell])
 
 def _devices(cells: Sequence[Cell]) -> list[str]:
     """A paragraph on the cells that no CPU made."""
-    elsewhere = [
-        f"{cell['data']} on {' and '.join(cell['devices'])}" for cell in cells if "devices" in cell
-    ]
-    if not elsewhere:
+    models: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if "devices" in cell:
+            place = (cell["data"], " and ".join(cell["devices"]))
+            models.setdefault(place, []).append(cell["model"])
+    if not models:
         return []
-    places = "; ".join(dict.fromkeys(elsewhere))
+    places = "; ".join(
+        f"{data}, {', '.join(dict.fromkeys(names))}, on {device}"
+        for (data, device), names in models.items()
+    )
     return ["", f"Trained on a GPU, whose figures repeat but for the last digits: {places}."]
 
 
