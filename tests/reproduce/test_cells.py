@@ -92,11 +92,16 @@ def test_one_value_has_no_spread() -> None:
 def test_a_cell_names_a_device_that_is_no_cpu(store: RunStore) -> None:
     base = plan_of("base")
     outcomes = outcomes_of(store, ("base", 0), ("base", 1))
-    assert "devices" not in (make_cell(base, base, outcomes) or {})
+    unknown = make_cell(base, base, outcomes) or {}
+    assert not {"devices", "cpu_capability"} & set(unknown)
     path = outcomes.runs[base.configs[1].fingerprint()].path / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8")) | {"device": "NVIDIA H100"}
+    summary = json.loads(path.read_text(encoding="utf-8")) | {
+        "device": "NVIDIA H100",
+        "cpu_capability": "AVX2",
+    }
     path.write_text(json.dumps(summary), encoding="utf-8")
     outcomes.runs = {key: store.open(run.name) for key, run in outcomes.runs.items()}
     cell = make_cell(base, base, outcomes)
     assert cell is not None
     assert cell["devices"] == ["NVIDIA H100", "cpu"]
+    assert cell["cpu_capability"] == ["AVX2"]

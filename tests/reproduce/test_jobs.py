@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.fake_runs import make_fake_run
 from workbench.config import ExperimentConfig
@@ -82,6 +83,7 @@ def test_jobs_are_made_once_and_reused(store: RunStore) -> None:
     run = outcomes.runs[job.key]
     assert run.summary is not None
     assert run.summary["threads"] == 1
+    assert run.summary["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert run.name == job.name
     assert missing_shares(run, (0.0, 0.25)) == ()
     assert "not finite" in outcomes.failed[failing.key]

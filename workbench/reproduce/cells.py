@@ -43,7 +43,8 @@ def make_cell(
         None while no seed is finished. Else `data`, `preset`, `model`, `variant` (the method),
         `seeds`, `runs` and `epochs` (per seed), `trials`, `auc_mean`, `auc_sd` and `uauc_mean`,
         `uauc_sd` (over seeds; None for one), `command`, the plan's `about`, `devices` where a run
-        was not trained on a CPU, and for everything but a base the columns of `paired_columns`.
+        was not trained on a CPU, `cpu_capability` (the kinds of CPU, as torch calls them) where
+        runs tell, and for everything but a base the columns of `paired_columns`.
 
     Raises:
         InputError: damaged runs, or runs on different test rows.
@@ -65,11 +66,15 @@ def make_cell(
         "epochs": [epochs_of(run) for run in own],
         "trials": plan.trials,
     }
-    devices = sorted({str((run.summary or {}).get("device", "cpu")) for run in own})
+    summaries = [run.summary or {} for run in own]
+    devices = sorted({str(summary.get("device", "cpu")) for summary in summaries})
     if devices != ["cpu"]:
         cell["devices"] = devices
+    kinds = {str(one["cpu_capability"]) for one in summaries if "cpu_capability" in one}
+    if kinds:
+        cell["cpu_capability"] = sorted(kinds)
     for metric in METRICS:
-        values = [float((run.summary or {})[f"test_{metric}"]) for run in own]
+        values = [float(summary[f"test_{metric}"]) for summary in summaries]
         cell |= mean_and_spread(metric, values)
     if paired:
         cell["base_trials"] = base.trials

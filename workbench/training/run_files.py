@@ -116,6 +116,8 @@ def _summary(config: ExperimentConfig, trainer: Trainer, test: Scores) -> dict[s
         "dataset": trainer.dataset.name,
         "rows": {split: trainer.dataset.rows_in(split) for split in SPLITS},
         "device": _device_name(trainer.device),
+        # Another one sums products in another order, and training drifts apart from there.
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
