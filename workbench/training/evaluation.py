@@ -12,6 +12,7 @@ from torch import Tensor
 from workbench.data.dataset import Batch, Dataset
 from workbench.metrics import auc, log_loss, uauc
 from workbench.nn.framework import AdaF2M2, primary_logit
+from workbench.training.denormals import denormals_flushed
 
 # A processor takes no more rows at once: AFN and AutoInt lose a third of their speed in passes
 # four times as large, which its caches do not hold (tests/benchmarks/bench_evaluation.py).
@@ -49,6 +50,7 @@ def predict_rows(
     return predict_batches(model, (dataset.batch(part) for part in parts))
 
 
+@denormals_flushed()
 @torch.no_grad()
 def predict_batches(model: AdaF2M2, batches: Iterable[Batch]) -> Tensor:
     """`predict` for the samples of some batches, in their order."""

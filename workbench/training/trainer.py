@@ -19,6 +19,7 @@ from workbench.data.dataset import Dataset
 from workbench.errors import TrainingError
 from workbench.nn.framework import AdaF2M2
 from workbench.training.averaging import WeightAverage
+from workbench.training.denormals import denormals_flushed
 from workbench.training.diagnosis import not_finite
 from workbench.training.evaluation import Scores, predict, score
 from workbench.training.hooks import Hooks, Record
@@ -108,6 +109,7 @@ class Trainer:
         """Training speed so far, validation left out."""
         return self.train_samples / self.train_seconds if self.train_seconds else 0.0
 
+    @denormals_flushed()
     def fit(self) -> None:
         """Train until `done` or stopped, then restore the best weights.
 

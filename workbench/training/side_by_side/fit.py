@@ -22,6 +22,7 @@ import torch
 
 from workbench.data.dataset import Dataset
 from workbench.errors import InputError, TrainingError
+from workbench.training.denormals import denormals_flushed
 from workbench.training.memory import is_out_of_memory
 from workbench.training.side_by_side.stack import Member, Stack
 from workbench.training.trainer import Trainer
@@ -31,6 +32,7 @@ Left = Callable[[Trainer, TrainingError | None], None]
 Told = Callable[[Sequence[Trainer]], None]
 
 
+@denormals_flushed()
 def fit_side_by_side(
     trainers: Iterable[Trainer], at_once: int, *, left: Left | None = None, told: Told | None = None
 ) -> None:

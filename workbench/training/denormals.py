@@ -1,0 +1,34 @@
+"""Numbers too small for a processor's fast path.
+
+Weight decay draws the weights of a unit that no sample turns on any more towards zero without end.
+Once their products with its inputs fall below 1.2e-38, the least normal float32, a processor
+computes each of them in microcode: matrix products then take up to 25 times as long, and a training
+of many epochs gets slower and slower (tests/benchmarks/bench_denormals.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Results below the least normal number are zero in this thread, and in those that it starts.
+
+    What is added to such a number is larger than it by more digits than a float32 has, so sums stay
+    the same. Processors that cannot do it compute as ever.
+    """
+    before = _flushes()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def _flushes() -> bool:
+    """What torch does not tell: whether it is on in this thread."""
+    return not bool(torch.full((1,), 1e-38).mul_(1e-2).ne(0).any())
