@@ -27,12 +27,12 @@ class Products(Hooks):
         self.found.append(product())
 
 
-def trainer_for(dataset: Dataset, hooks: Hooks) -> Trainer:
+def trainer_for(dataset: Dataset, hooks: Hooks, denormals: str = "flush") -> Trainer:
     config = ExperimentConfig.parse(
         {
             "model": {"name": "youtube_dnn", "dim": 4, "options": {"hidden": [8]}},
             "framework": {"variant": "base"},
-            "training": {"batch_size": 256, "epochs": 2, "patience": 2},
+            "training": {"batch_size": 256, "epochs": 2, "patience": 2, "denormals": denormals},
         }
     )
     return Trainer(model_for(config, dataset), dataset, config.training, hooks)
@@ -75,11 +75,14 @@ def test_who_flushes_already_goes_on() -> None:
         torch.set_flush_denormal(False)
 
 
-def test_training_flushes_them(small_world: Dataset) -> None:
+def test_training_flushes_them_when_told_to(small_world: Dataset) -> None:
     hooks = Products()
     trainer_for(small_world, hooks).fit()
     assert hooks.found == [0, 0]
     assert product() > 0
+    kept = Products()
+    trainer_for(small_world, kept, "keep").fit()
+    assert all(found > 0 for found in kept.found)
 
 
 def test_models_side_by_side_flush_them(small_world: Dataset) -> None:
@@ -87,6 +90,9 @@ def test_models_side_by_side_flush_them(small_world: Dataset) -> None:
     fit_side_by_side([trainer_for(small_world, hooks), trainer_for(small_world, Products())], 2)
     assert hooks.found == [0, 0]
     assert product() > 0
+    kept = Products()
+    fit_side_by_side([trainer_for(small_world, kept, "keep")], 1)
+    assert all(found > 0 for found in kept.found)
 
 
 def test_predictions_flush_them(small_world: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ LATER_SWITCHES: Final = {
         "precision",
         "compile",
         "average_decay",
+        "denormals",
     ),
 }
 

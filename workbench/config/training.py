@@ -75,6 +75,11 @@ class TrainingConfig(Section):
     # Replays the whole step as a CUDA graph; "auto" wherever that can be done. No number depends
     # on it.
     capture: Literal["auto", "off"] = "auto"
+    # "flush" takes results below 1.2e-38, the least normal float32, for zero while a model trains.
+    # Weight decay shrinks the weights of dead units to where their products are so small, and some
+    # processors then take many times as long for every one of them: long trainings get slower and
+    # slower. Weights drift apart from those of "keep" as by another order of summation.
+    denormals: Literal["keep", "flush"] = "keep"
     # Steps between two readings of the loss: the only moments the host waits for the device.
     log_every: int = Field(default=50, ge=1)
     # Steps after which the run's state is kept within an epoch, at the next reading of the loss;

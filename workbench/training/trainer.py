@@ -19,7 +19,7 @@ from workbench.data.dataset import Dataset
 from workbench.errors import TrainingError
 from workbench.nn.framework import AdaF2M2
 from workbench.training.averaging import WeightAverage
-from workbench.training.denormals import denormals_flushed
+from workbench.training.denormals import denormals
 from workbench.training.diagnosis import not_finite
 from workbench.training.evaluation import Scores, predict, score
 from workbench.training.hooks import Hooks, Record
@@ -109,7 +109,6 @@ class Trainer:
         """Training speed so far, validation left out."""
         return self.train_samples / self.train_seconds if self.train_seconds else 0.0
 
-    @denormals_flushed()
     def fit(self) -> None:
         """Train until `done` or stopped, then restore the best weights.
 
@@ -118,14 +117,17 @@ class Trainer:
         """
         self.steering.begin(self)
         self.hooks.started(self)
-        while not self.done and not self.stop_requested:
-            self._started = started, waited = time.perf_counter(), self.waited
-            losses = self._within_memory("batch_size", self._train_epoch)
-            self.train_seconds += time.perf_counter() - started - (self.waited - waited)
-            if self.stop_requested:
-                break
-            self._validate(losses, time.perf_counter() - started - (self.waited - waited))
+        with denormals(self.config.denormals):
+            while not self.done and not self.stop_requested:
+                self._fit_epoch()
         self.finish()
+
+    def _fit_epoch(self) -> None:
+        self._started = started, waited = time.perf_counter(), self.waited
+        losses = self._within_memory("batch_size", self._train_epoch)
+        self.train_seconds += time.perf_counter() - started - (self.waited - waited)
+        if not self.stop_requested:
+            self._validate(losses, time.perf_counter() - started - (self.waited - waited))
 
     def finish(self) -> None:
         """Restore the best weights, and tell the hooks."""

@@ -22,7 +22,7 @@ import torch
 
 from workbench.data.dataset import Dataset
 from workbench.errors import InputError, TrainingError
-from workbench.training.denormals import denormals_flushed
+from workbench.training.denormals import denormals
 from workbench.training.memory import is_out_of_memory
 from workbench.training.side_by_side.stack import Member, Stack
 from workbench.training.trainer import Trainer
@@ -32,7 +32,6 @@ Left = Callable[[Trainer, TrainingError | None], None]
 Told = Callable[[Sequence[Trainer]], None]
 
 
-@denormals_flushed()
 def fit_side_by_side(
     trainers: Iterable[Trainer], at_once: int, *, left: Left | None = None, told: Told | None = None
 ) -> None:
@@ -60,7 +59,8 @@ def fit_side_by_side(
         if joining or stack is None:
             stack = None  # whose tensors would otherwise be held beside the new one's
             stack = _within_memory(len(members), partial(Stack, members))
-        _epoch(stack)
+        with denormals(stack.config.denormals):
+            _epoch(stack)
         if told is not None:
             told([member.trainer for member in stack.members])
         gone = [member for member in stack.members if not member.active or member.trainer.done]

@@ -62,6 +62,7 @@ SHARED: Final = {
         "eval_batch_size",
         "precision",
         "capture",
+        "denormals",
     ),
 }
 """Settings that make the shape, with the whole of the section `data`."""
