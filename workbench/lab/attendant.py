@@ -33,6 +33,8 @@ class Attendant(threading.Thread):
     def __init__(self, writer: RunWriter) -> None:
         super().__init__(name="attendant", daemon=True)
         self.writer = writer
+        # Before it is read: what is written after that counts as news.
+        self._seen = self._version()
         self.control = read_control(writer.path)
         self.trainer: Trainer | None = None
         self._news = threading.Event()
@@ -40,14 +42,13 @@ class Attendant(threading.Thread):
 
     def run(self) -> None:
         """Look again and again."""
-        seen = self._version()
         beat = time.monotonic()
         while not self._dismissed.wait(LOOKS_EVERY):
             if self.writer.stop_requested():
                 self._stop()
             version = self._version()
-            if version != seen:
-                seen = version
+            if version != self._seen:
+                self._seen = version
                 self.control = read_control(self.writer.path)
                 self._news.set()
             if time.monotonic() - beat > BEATS_EVERY:

@@ -14,10 +14,14 @@ from pathlib import Path
 
 from workbench.cli import main
 
+UNDER_WAY = 10_000
+"""Bytes of the log after which steps follow each other at once: the other process then meets the
+loss in its next one, before torchrun ends it."""
+
 
 def die_after(log: Path) -> None:
-    """Kill this process once the run's log has a line."""
-    while not (log.exists() and log.stat().st_size):
+    """Kill this process once training is under way."""
+    while not (log.exists() and log.stat().st_size > UNDER_WAY):
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGKILL)
 
