@@ -21,7 +21,7 @@ from workbench.runs import RunStore
 STEER = "lab_steer"
 PROBLEM = "_lab_problem"
 CLICK = "_lab_click"
-SAME_CLICK = 0.1
+SAME_CLICK = 0.2
 """Seconds after what a click started is drawn, within which that button's next one is the same.
 
 Streamlit's page sends a click on a timer of its own. Where a fragment that redraws itself is due in
