@@ -60,13 +60,19 @@ def test_what_it_finds_is_what_was_found(readme: str, project_root: Path) -> Non
     )
     gains = {key[1]: cell for key, cell in third.items() if key[2] == "full"}
     reached = [m for m, cell in gains.items() if cell["rela_impr"] >= cell["paper_rela_impr"]]
-    assert sorted(reached) == ["afn", "euler_net", "fm"]
+    assert sorted(reached) == ["afn", "fm"]
     assert (
-        "Three of five models gain at least what the paper says, AFN not for sure over seeds "
+        "Two of five models gain at least what the paper says, AFN not for sure over seeds "
         f"(p = {gains['afn']['p_value']:.2g})"
     ) in text
     assert [m for m in reached if gains[m]["p_value"] > 0.05] == ["afn"]
     assert 0.8 < gains["youtube_dnn"]["rela_impr"] / gains["youtube_dnn"]["paper_rela_impr"] < 1
+    euler = gains["euler_net"]
+    assert 0.4 < euler["rela_impr"] / euler["paper_rela_impr"] < 0.65
+    assert euler["ci_low"] > 0
+    assert {model: len(cell["seeds"]) for model, cell in gains.items()} == {
+        model: 2 if model == "euler_net" else 5 for model in gains
+    }
     assert gains["dcn_v2"]["ci_low"] < 0 < gains["dcn_v2"]["ci_high"]
     best = max(gains.values(), key=lambda cell: float(cell["base_auc_mean"]))
     assert best["model"] == "dcn_v2"
