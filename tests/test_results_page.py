@@ -10,7 +10,8 @@ import pytest
 
 from tests import written_tables
 from tests.written_tables import cells_of
-from workbench.reproduce.markdown import signed, table_markdown
+from workbench.charts.words import signed
+from workbench.reproduce.markdown import table_markdown
 from workbench.reproduce.paper import TABLE_2_SMALL, TABLE_3
 from workbench.reproduce.tables import TABLES
 
@@ -123,7 +124,7 @@ def test_what_it_says_of_tuning_is_what_was_found(page: str, project_root: Path)
     ]
     assert (
         f"its base has {base('dcn_v2', patient):.4f} and the framework "
-        f"{signed(dcn['delta_auc'], 4)} "
+        f"{signed(dcn['delta_auc'])} "
         f"({dcn['ci_low']:+.4f} to {dcn['ci_high']:+.4f}, p = {dcn['p_value']:.2g}); on "
         f"validation the best trials had {best[0]['valid_auc']:.4f} and {best[1]['valid_auc']:.4f}."
     ) in text

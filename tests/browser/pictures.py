@@ -27,7 +27,7 @@ from workbench.demo import DEMO_FOLDER
 from workbench.insight import adapter_weights as weights_insight
 from workbench.insight import auc_by_bucket as auc_insight
 from workbench.insight import id_norms as norms_insight
-from workbench.insight.labels import group_labels
+from workbench.insight.labels import run_labels
 from workbench.runs import Run, RunStore
 
 FOLDER = served.PROJECT / "app" / "pictures"
@@ -47,8 +47,7 @@ def charts(runs: dict[str, list[Run]]) -> dict[str, alt.ConcatChart]:
     """
     shown = [runs["base"][0], runs["full"][0]]
     norms = norms_insight.id_norms(shown, "user_id")
-    labels = dict(zip((run.name for run in shown), group_labels([[r] for r in shown]), strict=True))
-    norms["group"] = norms["run"].map(labels)
+    norms["group"] = norms["run"].map(run_labels(shown))
     others = [*runs["mask"], *runs["adapter"], *runs["full"]]
     return {
         "adapter_weights": adapter_weights.chart(weights_insight.adapter_weights(runs["full"][0])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.reproduce.markdown import percent, short_markdown, signed, table_markdown
+from workbench.reproduce.markdown import difference, percent, short_markdown, table_markdown
 from workbench.reproduce.tables import TABLES
 
 
@@ -57,8 +57,9 @@ def test_data_sets_follow_each_other() -> None:
 
 
 def test_nothing_has_no_sign_of_a_loss() -> None:
-    assert signed(-0.00002557, 4) == "+0.0000"
-    assert signed(-0.00006, 4) == "-0.0001"
+    bounds = {"ci_low": -0.00006, "ci_high": None}
+    assert difference(bounds | {"delta_auc": -0.00002557}) == "+0.0000"
+    assert difference(bounds | {"delta_auc": -0.00006}) == "-0.0001"
     assert percent(-0.0000255) == "+0.00%"
     assert percent(0.0050123) == "+0.50%"
     assert percent(None) == ""

@@ -31,3 +31,8 @@ def group_labels(groups: Sequence[Sequence[Run]]) -> list[str]:
         what = ", ".join(f"{key} = {own[key]}" for key in keys if key not in _IGNORED)
         labels.append(f"{variant} ({what})")
     return labels
+
+
+def run_labels(runs: Sequence[Run]) -> dict[str, str]:
+    """Run name -> the label of `group_labels`, where every run is a group of its own."""
+    return dict(zip([run.name for run in runs], group_labels([[run] for run in runs]), strict=True))

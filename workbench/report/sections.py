@@ -19,7 +19,7 @@ from workbench.insight.auc_by_bucket import auc_by_bucket
 from workbench.insight.calibration import reliability
 from workbench.insight.compare import compare
 from workbench.insight.id_norms import head_tail_ratios, id_norms
-from workbench.insight.labels import group_labels
+from workbench.insight.labels import group_labels, run_labels
 from workbench.insight.settings import differences
 from workbench.runs import Run
 
@@ -162,7 +162,7 @@ def _weights(runs: Sequence[Run]) -> Section | None:
 def _norms(runs: Sequence[Run]) -> Section:
     schema, _ = runs[0].layout()
     feature = schema.user
-    labels = dict(zip([r.name for r in runs], group_labels([[r] for r in runs]), strict=True))
+    labels = run_labels(runs)
     norms = id_norms(runs, feature)
     norms["group"] = norms["run"].map(labels)
     frame = head_tail_ratios(runs, feature, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workbench.charts import words
 from workbench.reproduce.cells import Cell
 from workbench.reproduce.tables import Table
 
@@ -112,20 +113,15 @@ def difference(cell: Cell) -> str:
     """``+0.0031 (+0.0025 to +0.0038)``; empty for a base."""
     if "delta_auc" not in cell:
         return ""
-    delta = signed(cell["delta_auc"], 4)
+    delta = words.signed(cell["delta_auc"])
     if cell["ci_low"] is None or cell["ci_high"] is None:
         return delta
-    return f"{delta} ({signed(cell['ci_low'], 4)} to {signed(cell['ci_high'], 4)})"
+    return f"{delta} ({words.signed(cell['ci_low'])} to {words.signed(cell['ci_high'])})"
 
 
 def percent(value: float | None) -> str:
     """A signed percentage as the paper prints RelaImpr; empty for none."""
-    return "" if value is None else f"{signed(100 * value, 2)}%"
-
-
-def signed(value: float, digits: int) -> str:
-    """``+0.0031``; what rounds to zero is ``+0.0000``, from below as well."""
-    return f"{round(value, digits) + 0.0:+.{digits}f}"
+    return "" if value is None else words.percent(value)
 
 
 def p_text(value: float | None) -> str:
