@@ -31,6 +31,7 @@ MODES: dict[str, dict[str, Any]] = {
     "tf32": {"precision": "tf32"},
     "bf16": {"precision": "bf16"},
     "float32+compile": {"compile": True},
+    "tf32+compile": {"precision": "tf32", "compile": True},
     "bf16+compile": {"precision": "bf16", "compile": True},
 }
 

@@ -39,7 +39,12 @@ def config_for(options: argparse.Namespace, model: str, batch_size: int) -> Expe
             "data": {"source": options.data, "folder": options.folder},
             "model": {"name": model, "dim": options.dim},
             "framework": {"variant": options.variant, "k": options.k},
-            "training": {"batch_size": batch_size, "device": options.device},
+            "training": {
+                "batch_size": batch_size,
+                "device": options.device,
+                "precision": options.precision,
+                "compile": options.compile,
+            },
         }
     )
 
@@ -63,8 +68,14 @@ def cut(dataset: Dataset, rows: int) -> Dataset:
 
 
 def _mode(options: argparse.Namespace) -> str:
-    masked = options.variant in ("mask", "full")
-    return f"{options.variant}, k = {options.k}" if masked else str(options.variant)
+    words = [options.variant]
+    if options.variant in ("mask", "full"):
+        words.append(f"k = {options.k}")
+    if options.precision != "float32":
+        words.append(options.precision)
+    if options.compile:
+        words.append("compiled")
+    return ", ".join(words)
 
 
 def measure(
@@ -125,6 +136,8 @@ def main() -> None:
     parser.add_argument("--variant", default="full")
     parser.add_argument("--k", type=int, default=2)
     parser.add_argument("--dim", type=int, default=16)
+    parser.add_argument("--precision", choices=("float32", "tf32"), default="float32")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--differ", action="store_true")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)

@@ -14,6 +14,7 @@ from workbench.config import ExperimentConfig
 from workbench.data.dataset import Dataset
 from workbench.models import MODELS
 from workbench.nn.build import model_for
+from workbench.nn.framework import AdaF2M2
 from workbench.training import checkpoint
 from workbench.training.capture import WARM_UP_STEPS
 from workbench.training.hooks import Hooks, Record
@@ -23,9 +24,13 @@ from workbench.training.trainer import Trainer
 pytestmark = pytest.mark.gpu
 
 # Gradients of the table are added up by atomic operations, in another order from run to run, and
-# Adam makes much of a small difference in a small gradient. A step left out moves weights by the
-# learning rate, 0.001 or more.
+# Adam makes much of a small difference in a small gradient. A step left out moves nearly all
+# weights by the learning rate, 0.001 or more.
 CLOSE = {"rtol": 5e-3, "atol": 3e-4}
+FEW = 0.001
+"""Share of a large tensor's entries that may be as far off as `FAR`, which a gradient near zero is
+after its sign has turned."""
+FAR = {"rtol": 5e-2, "atol": 1e-2}
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +60,22 @@ def trained(dataset: Dataset, variant: str = "full", **training: object) -> dict
     return trainer.model.state_dict()
 
 
+def without_dropout(dataset: Dataset, variant: str, **training: object) -> AdaF2M2:
+    """A model after an epoch."""
+    values = config_for(variant, device="cuda", epochs=1, **training).model_dump()
+    values["model"]["options"]["dropout"] = 0.0
+    config = ExperimentConfig.parse(values)
+    model = model_for(config, dataset).to("cuda")
+    Trainer(model, dataset, config.training).fit()
+    return model
+
+
 def assert_close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
-        torch.testing.assert_close(value, other[name], msg=lambda m, n=name: f"{n}: {m}", **CLOSE)
+        near = torch.isclose(value, other[name], **CLOSE)
+        bounds = CLOSE if (~near).float().mean() > FEW else FAR
+        torch.testing.assert_close(value, other[name], msg=lambda m, n=name: f"{n}: {m}", **bounds)
 
 
 @pytest.mark.parametrize("variant", ["base", "mask", "adapter", "full"])
@@ -168,6 +185,30 @@ def test_other_precisions_and_capture_together(on_gpu: Dataset, precision: str) 
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+@pytest.mark.parametrize("variant", ["base", "mask", "full"])
+def test_compiled_steps_are_captured_and_close(on_gpu: Dataset, variant: str) -> None:
+    """In one graph: masks are drawn before, so nothing in the losses stops the compiler."""
+    torch._dynamo.utils.counters.clear()
+    weights = []
+    for compile_ in (True, False):
+        model = without_dropout(on_gpu, variant, compile=compile_, order="time")
+        weights.append(model.state_dict())
+    assert not torch._dynamo.utils.counters["graph_break"]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-2, atol=1e-3)
+
+
+def test_masked_copies_pass_with_the_samples_or_beside_them(on_gpu: Dataset) -> None:
+    """One pass where rows do not see each other, two where dropout or batch norm mixes them."""
+    weights = []
+    for together in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not together:
+                patch.setattr(AdaF2M2, "_pass_together", lambda *_: False)
+            weights.append(without_dropout(on_gpu, "full").state_dict())
+    assert_close(*weights)
+
+
 def test_same_numbers_as_on_the_cpu(small_world: Dataset, on_gpu: Dataset) -> None:
     """Without dropout and masks, which draw from another generator there, and in stored order."""
     values = config_for("base", epochs=1, order="time").model_dump()
@@ -227,6 +268,18 @@ def test_a_schedule_reaches_the_graph_of_models_side_by_side(on_gpu: Dataset) ->
         stack.train_epoch()
         weights.append(dict(stack.parameters))
     assert_close(*weights)
+
+
+@pytest.mark.parametrize("variant", ["base", "full"])
+def test_models_side_by_side_are_compiled_together(on_gpu: Dataset, variant: str) -> None:
+    torch._dynamo.utils.counters.clear()
+    weights = []
+    for compile_ in (True, False):
+        stack = stacked(on_gpu, variant, 1, dropout=0.0, compile=compile_, order="time")
+        weights.append(stack.parameters)
+    assert not torch._dynamo.utils.counters["graph_break"]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-2, atol=1e-3)
 
 
 def test_models_side_by_side_train_as_each_alone_on_the_device(on_gpu: Dataset) -> None:

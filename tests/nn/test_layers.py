@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.nn.layers import linear, relu_tower, running_statistics_kept
+from workbench.nn.layers import Product, linear, relu_tower, running_statistics_kept
 
 
 def test_linear_is_xavier_normal_with_zero_bias() -> None:
@@ -30,9 +30,33 @@ def test_linear_is_xavier_normal_with_zero_bias() -> None:
 )
 def test_relu_tower_layers(hidden: tuple[int, ...], dropout: float, kinds: list[type]) -> None:
     tower = relu_tower(3, hidden, dropout)
-    assert [type(layer) for layer in tower] == kinds
+    assert len(tower) == len(kinds)
+    assert all(isinstance(layer, kind) for layer, kind in zip(tower, kinds, strict=True))
     assert tower(torch.randn(5, 3)).shape == (5, *((3, *hidden)[-1:]))
     assert all(layer.p == dropout for layer in tower if isinstance(layer, nn.Dropout))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_the_product_that_a_gpu_takes_has_autograds_gradients(rows: int) -> None:
+    torch.manual_seed(rows)
+    layer = linear(7, 3).double()
+    nn.init.normal_(layer.bias)
+    x = torch.randn(rows, 7, dtype=torch.float64, requires_grad=True)
+    above = torch.randn(rows, 3, dtype=torch.float64)
+    inputs = (x, layer.weight, layer.bias)
+    ways = [Product.apply(*inputs), nn.functional.linear(*inputs)]
+    torch.testing.assert_close(*ways)
+    torch.testing.assert_close(*(torch.autograd.grad(way, inputs, above) for way in ways))
+
+
+def test_the_product_leaves_what_is_not_trained() -> None:
+    layer = linear(2, 1).requires_grad_(False)
+    x = torch.ones(3, 2, requires_grad=True)
+    Product.apply(x, layer.weight, layer.bias).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, layer.weight.expand(3, 2))
+    assert layer.weight.grad is None
+    assert layer.bias.grad is None
 
 
 def test_running_statistics_are_kept_but_the_batch_normalises() -> None:

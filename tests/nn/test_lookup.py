@@ -159,12 +159,17 @@ def test_the_embedding_layer_hands_sparseness_on() -> None:
 
 @pytest.mark.parametrize("layout", [layout_of(5), LAYOUT], ids=["own rows", "shared rows"])
 @pytest.mark.parametrize("batch", [0, 1, 300])
-def test_what_a_gpu_gathers_is_the_same(layout: TableLayout, batch: int) -> None:
+@pytest.mark.parametrize("traced", [False, True])
+def test_what_a_gpu_gathers_is_the_same(
+    layout: TableLayout, batch: int, traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In double precision, where the order of a sum does not show."""
     torch.manual_seed(batch)
     embedding = FeatureEmbedding(layout, 3).double()
     rows = drawn_rows(layout, batch)
-    found = [embedding._gathered(rows), embedding.with_masks(rows)]
+    table, masks = embedding.weight, embedding.mask_rows
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: traced)
+    found = [embedding._gather(table, rows, masks), embedding.with_masks(rows)]
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
     above = [torch.randn_like(one) for one in found[0]]

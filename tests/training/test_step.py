@@ -144,9 +144,9 @@ def test_only_whole_batches_are_compiled(
     trainer = trainer_of(small_world, "base", compile=True)
 
     def watched(losses: Any) -> Any:
-        def run(batch: Any, generator: Any) -> Any:
+        def run(batch: Any, generator: Any, mask: Any) -> Any:
             seen.append(len(batch))
-            return losses(batch, generator)
+            return losses(batch, generator, mask)
 
         return run
 
@@ -175,7 +175,7 @@ def test_without_a_compiler_there_is_one_line(
 
 
 def test_a_compiler_that_fails_is_named(small_world: Dataset) -> None:
-    def losses(batch: Any, generator: Any) -> Any:
+    def losses(batch: Any, generator: Any, mask: Any) -> Any:
         raise torch._dynamo.exc.Unsupported("no such thing")
 
     def broken(function: Any, **_: Any) -> Any:
@@ -187,7 +187,7 @@ def test_a_compiler_that_fails_is_named(small_world: Dataset) -> None:
     with pytest.raises(
         InputError, match=r"^training.compile = true: the compiler failed \(no such"
     ):
-        run(small_world.head("train", 2), None)
+        run(small_world.head("train", 2), None, None)
 
 
 class TestCaptured:

@@ -13,14 +13,14 @@ from workbench.nn.lookup import by_hand
 
 def cross(x: Tensor, first: Tensor, product: Tensor) -> Tensor:
     """x_l, x_0 and what a layer makes of x_l, all of one shape -> x_l + x_0 * product."""
-    if by_hand(x):
+    if by_hand(x) or by_hand(x, "cuda"):
         crossed: Tensor = Cross.apply(x, first, product)  # type: ignore[no-untyped-call]
         return crossed
     return torch.addcmul(x, first, product)
 
 
 class Cross(torch.autograd.Function):
-    """`torch.addcmul`; float32 on a CPU.
+    """`torch.addcmul`; float32.
 
     The same numbers as autograd's, to the bit, which multiplies each factor by addcmul's `value`
     of 1 before: two passes over the batch less per layer.

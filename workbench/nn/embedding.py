@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.nn.gather import Gather
 from workbench.nn.lookup import PADDING_ROW, Lists, Lookup, by_hand
 from workbench.schema import TableLayout
 
@@ -47,7 +48,9 @@ class FeatureEmbedding(nn.Module):
         # Lists that read other features' rows keep gradients of their own, which are then added up
         # as they always were.
         own_rows = all(slot.offset == slot.mask_row for slot in layout.slots)
-        self._together = Lists.of(layout.slots) if own_rows else None
+        columns = Lists.of(layout.slots)
+        self._together = columns if own_rows else None
+        self._gather = Gather(columns)
         self.register_buffer("single_columns", torch.tensor(singles), persistent=False)
         self.register_buffer(
             "mask_rows", torch.tensor([slot.mask_row for slot in layout.slots]), persistent=False
@@ -91,7 +94,8 @@ class FeatureEmbedding(nn.Module):
             )
             return vectors, masks
         if self.weight.device.type == "cuda" and not self.sparse:
-            return self._gathered(rows)
+            vectors, masks = self._gather(self.weight, rows, self.mask_rows)
+            return vectors, masks
         batch = rows.shape[0]
         columns = rows.index_select(1, self.single_columns)  # [batch, single]
         index = torch.cat((columns.reshape(-1), self.mask_rows.to(rows.dtype)))
@@ -100,33 +104,6 @@ class FeatureEmbedding(nn.Module):
         singles = looked_up[: batch * columns.shape[1]].view(batch, columns.shape[1], self.dim)
         pooled = {position: self._pooled(position, rows) for position in self._lists}
         return self._in_schema_order(singles, pooled), masks
-
-    def _gathered(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """`with_masks` for a GPU: one gather, whose gradient is scattered by atomic additions.
-
-        Lookups sort a batch's rows there before they add the gradients of equal ones up, which is
-        half of DCN-V2's step on a batch of 4096 (tests/benchmarks/bench_gpu.py). Atomic additions
-        come in no fixed order: two runs differ in their last digits.
-        """
-        batch = rows.shape[0]
-        wanted = [rows.index_select(1, self.single_columns).reshape(-1), self.mask_rows]
-        shares = []
-        for position in self._lists:
-            slot = self.layout.slots[position]
-            values = rows[:, slot.start : slot.stop]
-            present = values != PADDING_ROW
-            # Padding adds zeros. Spread over the table they do not queue for one row.
-            anywhere = torch.arange(values.numel(), device=rows.device) % self.weight.shape[0]
-            wanted.append(torch.where(present, values, anywhere.view(values.shape)).reshape(-1))
-            shares.append(present / present.sum(1, keepdim=True).clamp_min(1))
-        index = torch.cat([one.long() for one in wanted])
-        found = torch.split(self.weight.index_select(0, index), [len(one) for one in wanted])
-        pooled = {
-            position: (entries.view(*share.shape, self.dim) * share.unsqueeze(-1)).sum(1)
-            for position, entries, share in zip(self._lists, found[2:], shares, strict=True)
-        }
-        singles = found[0].view(batch, len(self.single_columns), self.dim)
-        return self._in_schema_order(singles, pooled), found[1]
 
     def mask_vectors(self) -> Tensor:
         """`[MASK]_i` of every feature: float [feature, dim]."""

@@ -128,26 +128,72 @@ class AdaF2M2(nn.Module):
         weights: Tensor = self.adapter(vectors, used)
         return weights
 
-    def losses(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+    def draw_mask(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
+        """The mask of a batch before its losses, for a compiler, which draws from no generator.
+
+        Returns:
+            bool [k, batch, feature], from the same numbers that `losses` would draw; None where it
+            draws none, or others before.
+        """
+        if not self._masks() or self.cold_states is not None:
+            return None
+        assert self.mask is not None
+        features = len(self.embedding.layout.slots)
+        return self.mask.sample(len(batch), features, batch.rows.device, generator)[1]
+
+    def _masks(self) -> bool:
+        return self.mask is not None and self.config.alpha_at(self.epoch) > 0
+
+    def losses(
+        self,
+        batch: Batch,
+        generator: torch.Generator | None = None,
+        mask: Tensor | None = None,
+    ) -> Losses:
         """L = L_main + alpha L_aux for a batch, each averaged over its samples.
 
         Args:
             batch: samples with labels.
             generator: draws the masks, on the batch's device.
+            mask: what `draw_mask` drew for the batch; None draws one.
         """
         alpha = self.config.alpha_at(self.epoch)
-        if self.mask is not None and alpha > 0:
+        if self._masks():
             vectors, mask_vectors = self.embedding.with_masks(batch.rows)
         else:
             # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
             vectors, mask_vectors = self.embedding(batch.rows), None
+        if mask_vectors is not None and self._pass_together(vectors.device):
+            copies = self._copies(vectors, mask_vectors, generator, mask)
+            main, auxiliary = self._losses_of_one_pass(batch, vectors, copies)
+            return Losses(main, auxiliary, main + alpha * auxiliary)
+        if mask_vectors is None:
+            main = self._main(batch, vectors, generator)
+            return Losses(main, torch.zeros_like(main), main)
         branch = fork(vectors.device)
         main = self._main(batch, vectors, generator)
-        if mask_vectors is None:
-            return Losses(main, torch.zeros_like(main), main)
         with branch:
-            auxiliary = self._auxiliary(vectors, mask_vectors, batch.labels, generator)
+            copies = self._copies(vectors, mask_vectors, generator, mask)
+            auxiliary = self._auxiliary(copies, batch.labels)
         return Losses(main, auxiliary, main + alpha * auxiliary)
+
+    def _pass_together(self, device: torch.device) -> bool:
+        """Whether samples and their masked copies pass through the base model at once: on a GPU,
+        where the rows of a batch do not see each other.
+        """
+        return device.type == "cuda" and self._rows_apart and self.cold_states is None
+
+    def _losses_of_one_pass(
+        self, batch: Batch, vectors: Tensor, copies: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """L_main and L_aux of one pass through the base model over samples and copies."""
+        seen = vectors if self.config.main_grad_to_embeddings else vectors.detach()
+        weights = self.weights(seen, batch.counts)
+        if weights is not None:
+            seen = seen * weights.unsqueeze(-1)
+        logit = self.base(torch.cat((seen.unsqueeze(0), copies)).flatten(0, 1))
+        main = task_loss(logit[: len(batch)], batch.labels)
+        return main, self._of_copies(logit[len(batch) :], batch.labels)
 
     def _main(self, batch: Batch, vectors: Tensor, generator: torch.Generator | None) -> Tensor:
         """L_main, equation (6), on the serving path."""
@@ -184,20 +230,32 @@ class AdaF2M2(nn.Module):
         weights = self.weights(vectors, counts)
         return None if weights is None else weights.detach()
 
-    def _auxiliary(
+    def _copies(
         self,
         vectors: Tensor,
         mask_vectors: Tensor,
-        labels: Tensor,
         generator: torch.Generator | None,
+        mask: Tensor | None,
     ) -> Tensor:
-        """L_aux, equation (3): the task loss of the k masked copies, summed or averaged over k."""
+        """The masked copies [k, batch, feature, dim]."""
         assert self.mask is not None
-        copies = self.mask(vectors, mask_vectors, generator)  # [k, batch, feature, dim]
-        k = copies.shape[0]
+        if mask is not None:
+            return self.mask.copies(vectors, mask_vectors, mask)
+        copies: Tensor = self.mask(vectors, mask_vectors, generator)
+        return copies
+
+    def _auxiliary(self, copies: Tensor, labels: Tensor) -> Tensor:
+        """L_aux, equation (3), of the masked copies [k, batch, feature, dim]."""
         with running_statistics_kept(self.base):
             logits = [self.base(part.flatten(0, 1)) for part in self._passes(copies)]
-        logit = torch.cat(logits)  # [k * batch] or [k * batch, task]
+        return self._of_copies(torch.cat(logits), labels)
+
+    def _of_copies(self, logit: Tensor, labels: Tensor) -> Tensor:
+        """The task loss of the copies' logits [k * batch] or [k * batch, task], summed or averaged
+        over k.
+        """
+        assert self.mask is not None
+        k = self.mask.k
         mean = task_loss(logit, labels.repeat(k, 1))
         return mean * k if self.config.aux_reduction == "sum" else mean
 

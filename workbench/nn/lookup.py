@@ -84,11 +84,11 @@ def _membership(lists: Lists) -> Tensor:
     return ((column >= starts[:-1]) & (column < starts[1:])).float()
 
 
-def by_hand(values: Tensor) -> bool:
-    """Whether operations written out for float32 on a CPU can be used on `values`: not for a
-    compiler or a transform, which trace what is below them.
+def by_hand(values: Tensor, device: str = "cpu") -> bool:
+    """Whether operations written out for float32 on a kind of device can be used on `values`: not
+    for a compiler or a transform, which trace what is below them.
     """
-    plain = values.device.type == "cpu" and values.dtype == torch.float32
+    plain = values.device.type == device and values.dtype == torch.float32
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     return plain and not traced
 

@@ -79,6 +79,10 @@ class FeatureMask(nn.Module):
         """
         batch, features, _ = vectors.shape
         _, mask = self.sample(batch, features, vectors.device, generator)
+        return self.copies(vectors, mask_vectors, mask)
+
+    def copies(self, vectors: Tensor, mask_vectors: Tensor, mask: Tensor) -> Tensor:
+        """The same copies from a mask that is drawn already, bool [k, batch, feature]."""
         if by_hand(vectors):
             copies: Tensor = _Copies.apply(vectors, mask_vectors, mask)  # type: ignore[no-untyped-call]
             return copies

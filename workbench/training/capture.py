@@ -7,6 +7,7 @@ range) is in the graph for good: when one of them moves, the step is recorded ag
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ class _Recorded:
             with (
                 torch.cuda.device(batch.rows.device),
                 _branches_are_meant(),
+                _no_garbage_is_collected(),
                 torch.cuda.graph(self._graph),
             ):
                 self._result = work(self._batch)
@@ -121,6 +123,21 @@ class _Recorded:
         self._batch.labels.copy_(batch.labels)
         self._graph.replay()
         return self._result
+
+
+@contextmanager
+def _no_garbage_is_collected() -> Iterator[None]:
+    """Python's collector may come upon the graph of an earlier run, which cannot be let go while
+    another is recorded: the recording would fail.
+    """
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 
-from workbench.data.dataset import Batch
 from workbench.errors import InputError
-from workbench.nn.framework import Losses
 
-LossFunction = Callable[[Batch, torch.Generator | None], Losses]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(losses: LossFunction) -> LossFunction:
+def compiled(losses: Function) -> Function:
     """The same function, compiled at its first call, which takes a minute or so.
 
-    Sums are taken in another order: losses agree to the precision of float32, not to the bit. The
-    random numbers stay those of the generator.
+    Sums are taken in another order: losses agree to the precision of float32, not to the bit.
 
     Raises:
         InputError: at the first call, where the compiler fails.
     """
     fast = torch.compile(losses, dynamic=False)
 
-    def run(batch: Batch, generator: torch.Generator | None = None) -> Losses:
+    @functools.wraps(losses)
+    def run(*batch: Any) -> Any:
         try:
-            return fast(batch, generator)
+            return fast(*batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise InputError(f"training.compile = true: {_reason(error)}") from None
 
-    return run
+    return cast(Function, run)
 
 
 def check_compiler(device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -13,7 +13,7 @@ from workbench.config import TrainingConfig
 from workbench.data.dataset import Batch
 from workbench.nn.framework import AdaF2M2, Losses
 from workbench.training.capture import CapturedStep
-from workbench.training.compiled import LossFunction, compiled
+from workbench.training.compiled import compiled
 from workbench.training.optimizers import has_sparse_updates
 
 
@@ -38,7 +38,7 @@ class Step:
         self.optimizer = optimizer
         self.masks = masks
         self.config = config
-        self._fast: LossFunction | None = None
+        self._fast: Callable[..., Losses] | None = None
         self._captured: CapturedStep | None = None
         if is_captured(model, config, masks.device):
             self._captured = CapturedStep(self.eager, self._decided, config.batch_size, [masks])
@@ -64,7 +64,7 @@ class Step:
             return self.model.losses(batch, self.masks)
         if self._fast is None:
             self._fast = compiled(self.model.losses)
-        return self._fast(batch, self.masks)
+        return self._fast(batch, self.masks, self.model.draw_mask(batch, self.masks))
 
     def _decided(self) -> Any:
         """What the host puts into a step beside the batch."""

@@ -180,14 +180,18 @@ class Trainer:
         # Only here, behind the handler, are the tensors of the failed step let go.
         raise TrainingError(explain(self, key))
 
-    def _read(self) -> Tensor:
-        """Fetch the losses of the steps since the last reading; their sum [3].
+    def _read(self, losses: Tensor | None = None) -> Tensor:
+        """Take in the losses of the steps since the last reading; their sum [3].
+
+        Args:
+            losses: [step, 3] on the host; None fetches them.
 
         Raises:
             TrainingError: one of them is not finite.
         """
-        filled = (self.step - 1) % self.config.log_every + 1
-        losses = self._fetch(filled)
+        filled = self._unread()
+        if losses is None:
+            losses = self._fetch(filled)
         bad = (~losses.isfinite().all(dim=1)).nonzero()
         if len(bad):
             step = self.step - filled + int(bad[0]) + 1
@@ -198,6 +202,10 @@ class Trainer:
         self.loss_sum += total
         self.hooks.step(self, record)
         return total
+
+    def _unread(self) -> int:
+        """Steps since the last reading."""
+        return (self.step - 1) % self.config.log_every + 1
 
     def _fetch(self, filled: int) -> Tensor:
         """The losses [filled, 3] since the last reading; waits for the device."""

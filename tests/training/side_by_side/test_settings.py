@@ -45,6 +45,7 @@ def test_these_share_a_shape(sections: dict[str, Any]) -> None:
         {"training": {"batch_size": 256}},
         {"training": {"precision": "tf32"}},
         {"training": {"capture": "off"}},
+        {"training": {"compile": True}},
         {"data": {"split_seed": 1}},
     ],
 )
@@ -72,6 +73,10 @@ def test_these_do_not(sections: dict[str, Any]) -> None:
         (
             {"training": {"precision": "bf16"}},
             r"training.precision = 'bf16' cannot .* allowed: 'float32', or one model at a time",
+        ),
+        (
+            {"training": {"compile": True}, "model": {"options": {"dropout": 0.25}}},
+            r"^training.compile = true with model.options.dropout = 0.25 cannot .* no dropout, ",
         ),
         ({"model": {"options": {"hiden": [8]}}}, "hiden"),
         ({"model": {"name": "dnn"}}, "model 'dnn' is unknown"),

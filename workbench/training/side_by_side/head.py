@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.nn.framework import AdaF2M2, task_loss
-from workbench.nn.layers import running_statistics_kept
+from workbench.nn.layers import rows_apart, running_statistics_kept
 from workbench.nn.streams import fork
 
 
@@ -97,6 +97,7 @@ class Head(nn.Module):
     def __init__(self, model: AdaF2M2, dropout: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.base = copy.deepcopy(model.base)
+        self._rows_apart = rows_apart(self.base)
         self._draws = DropoutDraws(dropout)
         self._all = range(len(dropout))
         self.masked: Sequence[int] = self._all
@@ -127,27 +128,30 @@ class Head(nn.Module):
                 is 0.
             weight_scale: scalar, multiplies the adapter's sigmoid.
         """
-        branch = fork(vectors.device)
         seen = vectors.detach() if self.detach_main else vectors
         if self.adapter is not None:
             weights = self.adapter(seen, counts.index_select(1, self.count_positions))
             seen = seen * (weights * weight_scale).unsqueeze(-1)
         self._draws.places = self._all
-        main = task_loss(self.base(seen), labels)
         if mask is None:
+            main = task_loss(self.base(seen), labels)
             return main, torch.zeros_like(main)
+        if self._rows_apart and vectors.device.type == "cuda":
+            copies = torch.where(mask.unsqueeze(-1), mask_vectors, vectors)
+            logit = self.base(torch.cat((seen.unsqueeze(0), copies)).flatten(0, 1))
+            main = task_loss(logit[: len(labels)], labels)
+            return main, self._of_copies(logit[len(labels) :], labels, len(mask))
+        branch = fork(vectors.device)
+        main = task_loss(self.base(seen), labels)
         # A member without masked copies draws nothing for them, as it would alone.
         self._draws.places = self.masked
         with branch:
-            return main, self._auxiliary(vectors, mask_vectors, labels, mask)
+            copies = torch.where(mask.unsqueeze(-1), mask_vectors, vectors)
+            with running_statistics_kept(self.base):
+                logit = self.base(copies.flatten(0, 1))
+            return main, self._of_copies(logit, labels, len(mask))
 
-    def _auxiliary(
-        self, vectors: Tensor, mask_vectors: Tensor, labels: Tensor, mask: Tensor
-    ) -> Tensor:
-        copies = torch.where(mask.unsqueeze(-1), mask_vectors, vectors)  # [k, batch, feature, dim]
-        k = copies.shape[0]
-        with running_statistics_kept(self.base):
-            logit = self.base(copies.flatten(0, 1))
+    def _of_copies(self, logit: Tensor, labels: Tensor, k: int) -> Tensor:
         mean = task_loss(logit, labels.repeat(k, 1))
         return mean * k if self.summed else mean
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from workbench.config import ExperimentConfig
 from workbench.errors import InputError
 from workbench.models import model_class
+from workbench.models.base import ModelOptions
 
 MAY_DIFFER: Final = {
     "model": ("embedding_scale",),
@@ -62,6 +63,7 @@ SHARED: Final = {
         "eval_batch_size",
         "precision",
         "capture",
+        "compile",
         "denormals",
     ),
 }
@@ -77,7 +79,9 @@ def check_side_by_side(config: ExperimentConfig) -> None:
     Raises:
         InputError: names the setting.
     """
-    model_class(config.model.name).check_options(config.model.name, config.model.options)
+    options = model_class(config.model.name).check_options(config.model.name, config.model.options)
+    if config.training.compile:
+        _check_compiled(options)
     if config.rival.name != "none":
         raise _refused("rival.name", config.rival.name, "none")
     if config.training.precision == "bf16":
@@ -90,6 +94,16 @@ def check_side_by_side(config: ExperimentConfig) -> None:
             found = _difference(own[key], usual[key], f"{section}.{key}")
             if found is not None:
                 raise _refused(*found)
+
+
+def _check_compiled(options: ModelOptions) -> None:
+    """Refuse dropout, which members draw from generators of their own: no compiler traces that."""
+    for key, rate in options.model_dump().items():
+        if "dropout" in key and rate > 0:
+            raise InputError(
+                f"training.compile = true with model.options.{key} = {rate:g} cannot be trained "
+                "side by side; allowed: no dropout, compile = false, or one model at a time"
+            )
 
 
 def shape_of(config: ExperimentConfig) -> str:

@@ -7,7 +7,7 @@ views of it. Validation, checkpoints and best weights therefore work on each mem
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from workbench.errors import TrainingError
 from workbench.nn.layers import running_statistics
 from workbench.training.averaging import update_together
 from workbench.training.capture import CapturedStep
+from workbench.training.compiled import compiled
 from workbench.training.side_by_side.adam import StackedAdam, adam_settings, in_order
 from workbench.training.side_by_side.head import Head
 from workbench.training.side_by_side.lookup import StackedLookup
@@ -70,6 +71,7 @@ class Stack:
         self.dataset, self.config, self.device = first.dataset, first.config, first.device
         self.head = Head(first.model, self._dropouts()).train()
         self._lookup = StackedLookup(first.model.embedding)
+        self._fast: Callable[..., tuple[Tensor, Tensor]] | None = None
         self._steps = [_steps_done(trainer) for trainer in trainers]
         self._stack_tensors()
         self._losses = torch.zeros(
@@ -188,11 +190,13 @@ class Stack:
             trainer.train_samples += rows
 
     def _read(self, totals: Sequence[Tensor]) -> None:
-        for member, total in zip(self.members, totals, strict=True):
+        # One wait for the device, whatever the number of members.
+        told = self._losses[: self.trainers[0]._unread()].double().cpu().unbind(1)
+        for member, total, losses in zip(self.members, totals, told, strict=True):
             if not member.active:
                 continue
             try:
-                total += member.trainer._read()
+                total += member.trainer._read(losses)
             except TrainingError as error:
                 member.problem = error
 
@@ -208,22 +212,10 @@ class Stack:
 
     def _losses_of(self, batch: Batch) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         """Losses [member, 3] of a batch, and the gradients of all parameters."""
-        numbers, count = self._numbers, len(self.trainers)
-        size = len(batch) // count
-        vectors, mask_vectors = self._lookup(batch.rows, self.parameters[TABLE])
+        numbers = self._numbers
+        size = len(batch) // len(self.trainers)
         mask = numbers.draw_masks(self.trainers, size) if numbers.draws else None
-        parameters = {name: value for name, value in self.parameters.items() if name != TABLE}
-        in_dims = (0, 0, 0, 0, 0, 0, None if mask is None else 0, 0)
-        main, auxiliary = vmap(self._head_losses, in_dims=in_dims)(
-            parameters,
-            self.statistics,
-            vectors,
-            mask_vectors,
-            batch.counts.view(count, size, -1),
-            batch.labels.view(count, size, -1),
-            mask,
-            numbers.weight_scale,
-        )
+        main, auxiliary = self._forward(size)(self.parameters, batch, mask, numbers.weight_scale)
         # alpha = 0 draws nothing and adds nothing, as for a model alone.
         auxiliary = torch.where(numbers.alpha > 0, auxiliary, 0.0)
         total = main + numbers.alpha * auxiliary  # [member]
@@ -232,6 +224,45 @@ class Stack:
             total.sum(), list(self.parameters.values()), allow_unused=True
         )
         return torch.stack((main, auxiliary, total), dim=1).detach(), gradients
+
+    def _forward(self, size: int) -> Callable[..., tuple[Tensor, Tensor]]:
+        """`_both_losses` for batches of a size; the last one of an epoch is not worth compiling."""
+        if not self.config.compile or size != self.config.batch_size:
+            return self._both_losses
+        if self._fast is None:
+            self._fast = compiled(self._both_losses)
+        return self._fast
+
+    def _both_losses(
+        self,
+        parameters: Mapping[str, Tensor],
+        batch: Batch,
+        mask: Tensor | None,
+        weight_scale: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """L_main and L_aux, both [member].
+
+        Args:
+            parameters: of all members.
+            batch: of all members, those of the first member first.
+            mask: bool [member, k, batch, feature], or None where nobody masks.
+            weight_scale: [member].
+        """
+        count = len(self.trainers)
+        vectors, mask_vectors = self._lookup(batch.rows, parameters[TABLE])
+        others = {name: value for name, value in parameters.items() if name != TABLE}
+        in_dims = (0, 0, 0, 0, 0, 0, None if mask is None else 0, 0)
+        losses: tuple[Tensor, Tensor] = vmap(self._head_losses, in_dims=in_dims)(
+            others,
+            self.statistics,
+            vectors,
+            mask_vectors,
+            batch.counts.view(count, -1, batch.counts.shape[1]),
+            batch.labels.view(count, -1, batch.labels.shape[1]),
+            mask,
+            weight_scale,
+        )
+        return losses
 
     def _head_losses(
         self, parameters: dict[str, Tensor], statistics: dict[str, Tensor], *batch: Any
