@@ -167,8 +167,9 @@ def test_what_the_readme_says_of_a_gpu_is_what_was_measured(
         f"at a batch of 256 take {together['base, tf32, compiled', 256]:.1f} steps of one in tf32, "
         f"compiled, and {together['base', 256]:.1f} in float32 (goal 2); at 4,096",
         f"they take {together['base', 4096]:.1f}.",
-        f"k = 3 costs {cost['float32']:.1f} base steps in float32, {cost['tf32+compile']:.1f} in tf32, "
-        f"compiled, and {cost['bf16+compile']:.1f} in bf16, compiled: short of the goal of 1.3",
+        f"k = 3 costs {cost['float32']:.1f} base steps in float32, "
+        f"{cost['tf32+compile']:.1f} in tf32, compiled, and {cost['bf16+compile']:.1f} in bf16, "
+        "compiled: short of the goal of 1.3",
         f"is {step['kernels_per_step']:.0f} kernels that reach {step['share_of_compute']:.0%}",
         f"products alone reach {step['share_of_compute_of_products_alone']:.0%}",
     ):
@@ -244,6 +245,11 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     for said in (
         f"{lift('e', '2000', of=hashed)} with each kind of ID hashed into 2,000 buckets, "
         f"{lift('e', '50', of=hashed)} with 50;",
+        f"Alone it gives {lift('e', '50', 'adapter', hashed)} with 50, "
+        f"masked copies alone {lift('e', '50', 'mask', hashed)}.",
+        f"its {hashed['full', 'a', '30-99']['users']} users with 30 to 99 events gain "
+        f"{lift('a', '30-99', of=hashed)}, with the adapter alone "
+        f"{lift('a', '30-99', 'adapter', hashed)};",
         f"every ID in its own place the same model gains {whole['rela_impr']:+.1%} there, which "
         "cannot be told from nothing",
     ):
@@ -255,11 +261,19 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     assert f"the framework costs {least:.1%} to {most:.1%}, and with 1e-4 no difference" in text
     enough = hashed["full", "g", "weight decay 0.0001"]
     assert enough["ci_low"] < 0 < enough["ci_high"]
-    tail = {
-        float(cell["point"]): cell
-        for cell in cells
-        if (cell["part"], cell["preset"], cell["variant"]) == ("f", "paper", "full")
+    for point in ("0", "1e-06", "1e-05", "0.0001"):
+        alone = hashed["adapter", "g", f"weight decay {point}"]
+        assert alone["ci_low"] < 0 < alone["ci_high"]
+    assert "the adapter alone costs nothing that shows" in text
+    tails = {
+        variant: {
+            float(cell["point"]): cell
+            for cell in cells
+            if (cell["part"], cell["preset"], cell["variant"]) == ("f", "paper", variant)
+        }
+        for variant in ("full", "mask", "adapter")
     }
+    tail = tails["full"]
     loss = {strength: f"{-cell['rela_impr']:.2%}" for strength, cell in tail.items()}
     assert f"FM loses {loss[0.5]} where users are about equally active (0.5 standard" in text
     between = sorted(tail[strength]["rela_impr"] for strength in (1, 1.5, 2))
@@ -267,6 +281,12 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
     for strength, cell in tail.items():
         assert (cell["ci_high"] < 0) if strength <= 2 else (cell["ci_low"] < 0 < cell["ci_high"])
         assert len(cell["seeds"]) == 3
+    alone = sorted(-cell["rela_impr"] for cell in tails["mask"].values())
+    assert all(cell["ci_high"] < 0 for cell in tails["mask"].values())
+    assert f"Masked copies alone cost {alone[0]:.2%} to {alone[-1]:.2%} in all of these" in text
+    natural = tails["adapter"][2.486]
+    assert natural["ci_low"] > 0
+    assert f"the adapter alone gains {natural['rela_impr']:.2%} at 2.5" in text
     assert lift("a", "10-29") == lift("a", "30-99")
     assert (
         2.5
