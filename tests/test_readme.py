@@ -68,11 +68,10 @@ def test_what_it_finds_is_what_was_found(readme: str, project_root: Path) -> Non
     assert [m for m in reached if gains[m]["p_value"] > 0.05] == ["afn"]
     assert 0.8 < gains["youtube_dnn"]["rela_impr"] / gains["youtube_dnn"]["paper_rela_impr"] < 1
     euler = gains["euler_net"]
-    assert 0.4 < euler["rela_impr"] / euler["paper_rela_impr"] < 0.65
+    assert 0.35 < euler["rela_impr"] / euler["paper_rela_impr"] < 0.45
+    assert f"EulerNet two fifths of it (p = {euler['p_value']:.2g})" in text
     assert euler["ci_low"] > 0
-    assert {model: len(cell["seeds"]) for model, cell in gains.items()} == {
-        model: 2 if model == "euler_net" else 5 for model in gains
-    }
+    assert {len(cell["seeds"]) for cell in gains.values()} == {5}
     assert gains["dcn_v2"]["ci_low"] < 0 < gains["dcn_v2"]["ci_high"]
     best = max(gains.values(), key=lambda cell: float(cell["base_auc_mean"]))
     assert best["model"] == "dcn_v2"
@@ -99,16 +98,31 @@ def test_what_the_readme_says_of_a_processor_is_what_was_measured(
     rows = [
         row
         for row in speed.read(project_root / "data" / "results" / "speed.json")
-        if (row["device"], row["mode"]) == ("cpu", "float32")
+        if row["device"] == "cpu"
     ]
 
-    def times(model: str) -> str:
-        fastest = {
-            row["batch_size"]: row["ratio"]
+    def ratios(model: str, processor: str, mode: str = "float32") -> dict[int, str]:
+        where = ("training speed", model, processor, mode)
+        return {
+            row["batch_size"]: f"{row['ratio']:.1f}"
             for row in rows
-            if (row["name"], row["model"]) == ("training speed", model) and row["fastest"]
+            if (row["name"], row["model"], speed.processor(row), row["mode"]) == where
+            and row["fastest"]
         }
-        return f"{fastest[256]:.1f} and {fastest[4096]:.1f} times"
+
+    def times(model: str, processor: str = "AMD EPYC") -> str:
+        found = ratios(model, processor)
+        return f"{found[256]} and {found[4096]} times"
+
+    xeon = "Intel Xeon"
+    fast = [ratios(model, xeon, "bf16+compile") for model in ("dcn_v2", "dnn", "fm")]
+    short = {
+        (row["model"], row["batch_size"])
+        for row in rows
+        if (row["name"], row["mode"], speed.processor(row)) == ("training speed", "float32", xeon)
+        if row["fastest"] and row["ratio"] < row["goal"]
+    }
+    assert short == {(model, size) for model in ("dcn_v2", "fm") for size in (256, 4096)}
 
     cost = {
         (row["model"], row["batch_size"]): f"{1 / row['ratio']:.1f}"
@@ -125,6 +139,11 @@ def test_what_the_readme_says_of_a_processor_is_what_was_measured(
     for text in (
         f"training is {times('dcn_v2')} as fast as the fastest of the four for DCN-V2, "
         f"{times('dnn')} for DNN, {times('fm')} for FM",
+        f"training is {times('dcn_v2', xeon)} as fast as the faster of them for DCN-V2, "
+        f"{times('dnn', xeon)} for DNN, {times('fm', xeon)} for FM: DCN-V2 and FM fall short",
+        f"training at 4,096 is {fast[0][4096]} times as fast as they are for DCN-V2, "
+        f"{fast[1][4096]} for DNN and {fast[2][4096]} for FM, but {fast[0][256]}, {fast[1][256]} "
+        f"and {fast[2][256]} times at 256 (goal 3)",
         f"evaluation is {evaluation:.1f} times as fast as RecBole's",
         f"k = 3 costs {cost['dcn_v2', 256]} base steps of DCN-V2 and YouTube DNN at 256, but "
         f"{cost['dcn_v2', 4096]} and {cost['youtube_dnn', 4096]} at 4,096 (goal 2.8)",

@@ -90,12 +90,12 @@ def test_the_table_has_the_fastest_library_and_the_bare_loop() -> None:
     lines = speed.markdown(rows.rows_of([training_cell(), cell, *auc])).splitlines()
     assert lines[0] == "# Speed"
     assert lines[6:] == [
-        "| training speed | DNN | 10 | float32 | a | 1,000 samples/s | 250 samples/s "
+        "| training speed | DNN | 10 | float32, a processor | a | 1,000 samples/s | 250 samples/s "
         "| 2.00 (2.00 to 6.00) | 1.5 |",
-        "| trainer against the bare loop | FM | 2,560 | float32 | bare loop | 90 samples/s "
-        "| 100 samples/s | 0.90 (0.80 to 1.00) |  |",
-        "| test AUC, best epoch by validation | DNN | 4,096 | float32 | a | 0.7900 AUC "
-        "| 0.7600 AUC | 1.0395 | 1 |",
+        "| trainer against the bare loop | FM | 2,560 | float32, a processor | bare loop "
+        "| 90 samples/s | 100 samples/s | 0.90 (0.80 to 1.00) |  |",
+        "| test AUC, best epoch by validation | DNN | 4,096 | float32, a processor | a "
+        "| 0.7900 AUC | 0.7600 AUC | 1.0395 | 1 |",
     ]
 
 
@@ -166,6 +166,23 @@ def test_new_rows_replace_the_old_ones_of_the_same_cell(tmp_path: Path) -> None:
     assert (tmp_path / "speed.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
+def test_another_processor_has_rows_of_its_own() -> None:
+    old = rows.training_rows(training_cell())
+    new = rows.training_rows(training_cell(machine=MACHINE | {"cpu": "Chip(R) 3 Processor"}))
+    both = merge_speed.merged(old, new)
+    assert len(both) == 4
+    assert merge_speed.merged(both, old) == both
+    data = speed.frame(both)
+    assert list(dict.fromkeys(data["place"])) == [
+        "Chip 3, batch of 10 samples",
+        "a processor, batch of 10 samples",
+    ]
+    # A GPU's rows do not depend on the processor beside it.
+    gpu = {"device": "NVIDIA H100"}
+    one, other = (rows.training_rows(training_cell(machine={"cpu": n}, **gpu)) for n in "ab")
+    assert merge_speed.merged(one, other) == other
+
+
 @pytest.mark.parametrize("text", [None, "3", "{}", "{"])
 def test_a_folder_without_cells_is_refused(tmp_path: Path, text: str | None) -> None:
     if text is not None:
@@ -195,7 +212,7 @@ def test_recorded_rows_hold_aggregates_with_machine_and_command(project_root: Pa
             assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
         else:
             assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
-    assert len({tuple(str(row[key]) for key in rows.KEYS) for row in recorded}) == len(recorded)
+    assert len({rows.key_of(row) for row in recorded}) == len(recorded)
 
 
 def test_on_a_gpu_the_clock_on_the_wall_counts_and_has_a_goal_of_its_own() -> None:

@@ -5,8 +5,8 @@
 
 The second takes what another benchmark printed, whose last line is JSON.
 
-Rows that were measured again replace the old ones, the others stay. Table and chart are made from
-the file: ``data/results/speed.md`` and ``speed.svg``.
+Rows that were measured again on the same processor or GPU replace the old ones, the others stay.
+Table and chart are made from the file: ``data/results/speed.md`` and ``speed.svg``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pathlib import Path
 if __name__ == "__main__":  # so that `tests` is found when this file is started by its path
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.peers.rows import KEYS, Cell, Row, rows_of
+from tests.benchmarks.peers.rows import Cell, Row, key_of, rows_of
 from workbench.charts import speed
 from workbench.errors import InputError
-from workbench.reproduce.files import merge, write_chart
+from workbench.reproduce.files import write_chart
 from workbench.runs.files import to_json, write_text
 
 ROOT = Path(__file__).parents[2]
@@ -68,8 +68,8 @@ def read_line(path: Path) -> list[Row]:
 
 def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
     """Old rows with the newly measured ones in their places, sorted by their keys."""
-    rows = merge(old, new, KEYS)
-    return sorted(rows, key=lambda row: [str(row[key]) for key in KEYS])
+    rows = {key_of(row): row for row in (*old, *new)}
+    return [rows[key] for key in sorted(rows)]
 
 
 def write(rows: Sequence[Row], path: Path) -> None:

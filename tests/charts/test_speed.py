@@ -18,7 +18,8 @@ def row(model: str, peer: str, ratio: float, **named: Any) -> dict[str, Any]:
     values = {"name": speed.TRAINING, "model": model, "peer": peer, "batch_size": 4096}
     values |= {"mode": "float32", "goal": 1.5, "fastest": True, "rounds": 3, "device": "cpu"}
     values |= {"ratio": ratio, "ratio_low": ratio - 0.1, "ratio_high": ratio + 0.1}
-    return values | {"ours": ratio * 50_000, "theirs": 50_000} | named
+    values |= {"machine": {"cpu": "A(R) chip CPU"}, "ours": ratio * 50_000, "theirs": 50_000}
+    return values | named
 
 
 ROWS = [
@@ -35,11 +36,11 @@ def test_the_frame_has_training_speeds_only_in_a_fixed_order() -> None:
     frame = speed.frame(ROWS)
     found = list(zip(frame["place"], frame["model"], frame["library"], strict=True))
     assert found == [
-        ("Batch of 256 samples", "DCN-V2", "FuxiCTR"),
-        ("Batch of 4,096 samples", "DCN-V2", "FuxiCTR"),
-        ("Batch of 4,096 samples", "DCN-V2", "RecBole"),
-        ("Batch of 4,096 samples", "FM", "FuxiCTR"),
-        ("Batch of 4,096 samples, bf16 here", "DCN-V2", "FuxiCTR"),
+        ("A chip, batch of 256 samples", "DCN-V2", "FuxiCTR"),
+        ("A chip, batch of 4,096 samples", "DCN-V2", "FuxiCTR"),
+        ("A chip, batch of 4,096 samples", "DCN-V2", "RecBole"),
+        ("A chip, batch of 4,096 samples", "FM", "FuxiCTR"),
+        ("A chip, batch of 4,096 samples, bf16 here", "DCN-V2", "FuxiCTR"),
     ]
     assert frame["low"].tolist() == pytest.approx([1.65, 1.15, 1.9, 3.1, 3.4])
 
@@ -50,7 +51,7 @@ def test_nothing_measured_is_an_empty_frame() -> None:
 
 def test_the_sentence_names_the_fastest_library_and_counts_the_goals() -> None:
     text = speed.sentence(ROWS)
-    assert "Batch of 256 samples: DCN-V2 1.75 times as fast as FuxiCTR." in text
+    assert "A chip, batch of 256 samples: DCN-V2 1.75 times as fast as FuxiCTR." in text
     assert "DCN-V2 1.25 times as fast as FuxiCTR and FM 3.20 times as fast as FuxiCTR." in text
     assert "RecBole" not in text
     # 1.25 misses 1.5; 1.75 of 1.5, 3.2 of 3 and 3.5 of 3 are met.
@@ -62,9 +63,9 @@ def test_a_panel_per_mode_and_batch_size_on_one_scale(svg: Callable[[Any], str])
     drawn = chart.to_dict()
     titles = [panel["title"]["text"] for panel in drawn["vconcat"]]
     assert titles == [
-        "Batch of 256 samples",
-        "Batch of 4,096 samples",
-        "Batch of 4,096 samples, bf16 here",
+        "A chip, batch of 256 samples",
+        "A chip, batch of 4,096 samples",
+        "A chip, batch of 4,096 samples, bf16 here",
     ]
     rules = [panel["layer"][0]["encoding"]["x"]["scale"] for panel in drawn["vconcat"]]
     # A tenth more than the highest end of a range, which is 3.6.

@@ -30,6 +30,15 @@ def layout_of(width: int) -> TableLayout:
     return plan_table(schema, {"item": ITEMS, "genres": GENRES, "user": USERS})
 
 
+def without_lists() -> TableLayout:
+    """Two single-valued features."""
+    features = tuple(
+        Feature(name=side.value, side=side, is_id=True) for side in (Side.USER, Side.ITEM)
+    )
+    schema = Schema(features=features, labels=("finish",), user="user", item="item")
+    return plan_table(schema, {"item": ITEMS, "user": USERS})
+
+
 def drawn_rows(layout: TableLayout, batch: int) -> Tensor:
     """Rows [batch, width] with repetitions, lists of every length and padding at their end."""
     rows = torch.zeros(batch, layout.width, dtype=torch.int32)
@@ -157,7 +166,11 @@ def test_the_embedding_layer_hands_sparseness_on() -> None:
         torch.testing.assert_close(*gradients)
 
 
-@pytest.mark.parametrize("layout", [layout_of(5), LAYOUT], ids=["own rows", "shared rows"])
+@pytest.mark.parametrize(
+    "layout",
+    [layout_of(5), LAYOUT, without_lists()],
+    ids=["own rows", "shared rows", "without lists"],
+)
 @pytest.mark.parametrize("batch", [0, 1, 300])
 @pytest.mark.parametrize("traced", [False, True])
 def test_what_a_gpu_gathers_is_the_same(

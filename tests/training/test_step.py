@@ -144,9 +144,9 @@ def test_only_whole_batches_are_compiled(
     trainer = trainer_of(small_world, "base", compile=True)
 
     def watched(losses: Any) -> Any:
-        def run(batch: Any, generator: Any, mask: Any) -> Any:
+        def run(looked_up: Any, batch: Any, *draws: Any) -> Any:
             seen.append(len(batch))
-            return losses(batch, generator, mask)
+            return losses(looked_up, batch, *draws)
 
         return run
 
@@ -157,21 +157,17 @@ def test_only_whole_batches_are_compiled(
     assert seen == [256] * (rows // 256)
 
 
-def test_without_a_compiler_there_is_one_line(
-    small_world: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_compiler_there_is_one_line(small_world: Dataset) -> None:
     from torch._inductor import config as inductor
-    from torch._inductor import cpp_builder
 
-    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
-    cpp_builder.get_cpp_compiler.cache_clear() if hasattr(
-        cpp_builder.get_cpp_compiler, "cache_clear"
-    ) else None
-    with pytest.raises(InputError, match=r"^training.compile = true: no working C\+\+ compiler"):
-        compiled.check_compiler(CPU)
-    with pytest.raises(InputError, match="allowed here: false"):
-        resolve(config_for(compile=True, device="cpu"), small_world)
-    resolve(config_for(device="cpu"), small_world)
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
+        with pytest.raises(
+            InputError, match=r"^training.compile = true: no working C\+\+ compiler"
+        ):
+            compiled.check_compiler(CPU)
+        with pytest.raises(InputError, match="allowed here: false"):
+            resolve(config_for(compile=True, device="cpu"), small_world)
+        resolve(config_for(device="cpu"), small_world)
 
 
 def test_a_compiler_that_fails_is_named(small_world: Dataset) -> None:

@@ -6,6 +6,7 @@ Rows are those of ``data/results/speed.json``, which ``tests/benchmarks/merge_sp
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     measured.
 
     Returns:
-        `model`, `batch_size`, `mode`, `place` (batch size and mode in words), `peer`, `library`,
+        `model`, `batch_size`, `mode`, `processor`, `place` (the three in words), `peer`, `library`,
         `ratio`, `low`, `high` (times as fast, over the rounds), `goal`, `fastest` (of the other
         libraries), `ours`, `theirs` (samples per second), `rounds`.
     """
@@ -71,6 +72,7 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "model": MODEL_NAMES.get(row["model"], row["model"]),
             "batch_size": row["batch_size"],
             "mode": row["mode"],
+            "processor": processor(row),
             "place": _place(row),
             "peer": row["peer"],
             "library": PEER_NAMES.get(row["peer"], row["peer"]),
@@ -92,7 +94,8 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     orders = [{name: place for place, name in enumerate(names)} for names in _ORDERS]
     ranks = [found["mode"].map(orders[0]), found["model"].map(orders[1])]
     keys = found.assign(_mode=ranks[0], _model=ranks[1])
-    keys = keys.sort_values(["_mode", "batch_size", "_model", "ratio"], kind="stable")
+    by = ["processor", "_mode", "batch_size", "_model", "ratio"]
+    keys = keys.sort_values(by, kind="stable")
     return keys.drop(columns=["_mode", "_model"]).reset_index(drop=True)
 
 
@@ -134,7 +137,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             times += f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
         goal = "" if row["goal"] is None else f"{row['goal']:.3g}"
         batch = "" if row["batch_size"] is None else f"{row['batch_size']:,}"
-        mode = row["mode"] if row["device"] == "cpu" else f"{row['mode']}, {row['device']}"
+        mode = f"{row['mode']}, {processor(row) if row['device'] == 'cpu' else row['device']}"
         fields = [row["name"], model, batch, mode, peer, *values, times, goal]
         lines.append(f"| {' | '.join(str(field) for field in fields)} |")
     return "\n".join(lines) + "\n"
@@ -211,6 +214,12 @@ def sentence(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def processor(row: dict[str, Any]) -> str:
+    """The processor of a row, as people call it."""
+    name = re.sub(r"\(R\)|\(TM\)| Processor\b| CPU\b", "", row["machine"]["cpu"])
+    return " ".join(name.split())
+
+
 def _place(row: dict[str, Any]) -> str:
-    text = f"Batch of {row['batch_size']:,} samples"
+    text = f"{processor(row)}, batch of {row['batch_size']:,} samples"
     return text if row["mode"] == "float32" else f"{text}, {row['mode']} here"

@@ -157,12 +157,25 @@ class AdaF2M2(nn.Module):
             generator: draws the masks, on the batch's device.
             mask: what `draw_mask` drew for the batch; None draws one.
         """
-        alpha = self.config.alpha_at(self.epoch)
+        return self.losses_of(self.looked_up(batch), batch, generator, mask)
+
+    def looked_up(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Vectors [batch, feature, dim] and, where `losses` masks, `[MASK]_i` [feature, dim]."""
         if self._masks():
-            vectors, mask_vectors = self.embedding.with_masks(batch.rows)
-        else:
-            # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
-            vectors, mask_vectors = self.embedding(batch.rows), None
+            return self.embedding.with_masks(batch.rows)
+        # alpha = 0 draws nothing and adds nothing: the same numbers as without the mask.
+        return self.embedding(batch.rows), None
+
+    def losses_of(
+        self,
+        looked_up: tuple[Tensor, Tensor | None],
+        batch: Batch,
+        generator: torch.Generator | None,
+        mask: Tensor | None,
+    ) -> Losses:
+        """`losses` from what `looked_up` returned for the batch."""
+        alpha = self.config.alpha_at(self.epoch)
+        vectors, mask_vectors = looked_up
         if mask_vectors is not None and self._pass_together(vectors.device):
             copies = self._copies(vectors, mask_vectors, generator, mask)
             main, auxiliary = self._losses_of_one_pass(batch, vectors, copies)

@@ -63,8 +63,20 @@ class Step:
         if not self.config.compile or len(batch) != self.config.batch_size:
             return self.model.losses(batch, self.masks)
         if self._fast is None:
-            self._fast = compiled(self.model.losses)
+            self._fast = self._compiled()
         return self._fast(batch, self.masks, self.model.draw_mask(batch, self.masks))
+
+    def _compiled(self) -> Callable[..., Losses]:
+        """The compiled losses; on a CPU behind the lookup, which is faster written out by hand."""
+        model = self.model
+        if self.masks.device.type != "cpu" or type(model).losses is not AdaF2M2.losses:
+            return compiled(model.losses)
+        fast = compiled(model.losses_of)
+
+        def losses(batch: Batch, *draws: Any) -> Losses:
+            return fast(model.looked_up(batch), batch, *draws)
+
+        return losses
 
     def _decided(self) -> Any:
         """What the host puts into a step beside the batch."""

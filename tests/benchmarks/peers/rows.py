@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 OWN = "workbench"
 KEYS = ("name", "peer", "model", "batch_size", "device", "mode")
-"""What tells rows apart: a newer measurement replaces the row that agrees in all of these."""
+"""What tells rows of one processor or GPU apart."""
 
 TRAINING = "training speed"
 EVALUATION = "evaluation of the test rows"
@@ -36,6 +36,12 @@ EVALUATION_GOAL = 2.0
 LOADING_SECONDS = 2.0
 AUC_TOLERANCE = 0.0005
 """How far below float32 the AUC of another mode may be."""
+
+
+def key_of(row: Row) -> tuple[str, ...]:
+    """What tells a row apart: a newer measurement replaces the one that agrees in all of it."""
+    where = row["machine"]["cpu"] if row["device"] == "cpu" else ""
+    return (*(str(row[key]) for key in KEYS), where)
 
 
 def rows_of(cells: Sequence[Cell]) -> list[Row]:

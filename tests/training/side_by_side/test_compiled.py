@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.test_trainer import config_for
-from workbench.config import ExperimentConfig
+from tests.training.test_compiled import needs_compiler, without_dropout
 from workbench.data.dataset import Dataset
 from workbench.nn.build import model_for
 from workbench.training.side_by_side.stack import Member, Stack
@@ -16,19 +15,17 @@ from workbench.training.trainer import Trainer
 
 def trained(dataset: Dataset, fast: bool) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Weights and losses of two members after an epoch."""
-    members = []
-    for seed in (0, 1):
-        values = config_for("full", seed=seed, compile=fast).model_dump()
-        values["model"]["options"]["dropout"] = 0.0
-        config = ExperimentConfig.parse(values)
-        members.append(Member(Trainer(model_for(config, dataset), dataset, config.training)))
-    stack = Stack(members)
+    configs = [without_dropout(seed=seed, compile=fast) for seed in (0, 1)]
+    stack = Stack(
+        [Member(Trainer(model_for(one, dataset), dataset, one.training)) for one in configs]
+    )
     losses = stack.train_epoch()
     return {name: value.detach() for name, value in stack.parameters.items()}, losses
 
 
 @pytest.mark.slow
 def test_compiled_in_one_piece_and_close(small_world: Dataset) -> None:
+    needs_compiler()
     torch._dynamo.utils.counters.clear()
     weights, losses = trained(small_world, True)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
