@@ -251,6 +251,8 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
         f"masked copies alone cost {lift('a', 'all users', 'mask').removeprefix('-')}",
         f"{lift('c', '10%')} with 10% of the training labels turned around, "
         f"{lift('c', '30%')} with 30%",
+        f"Alone masked copies give {lift('c', '30%', 'mask')} with 30%, "
+        f"the adapter {lift('c', '30%', 'adapter')};",
         f"{lift('a', '30-99')} for users with 10 to 99 training events",
         f"{lift('a', '300-999')} beyond",
         f"it is worth {lift('b', 'whole')} to the *other* half",
