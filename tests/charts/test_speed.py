@@ -61,13 +61,13 @@ def test_the_sentence_names_the_fastest_library_and_counts_the_goals() -> None:
 def test_a_panel_per_mode_and_batch_size_on_one_scale(svg: Callable[[Any], str]) -> None:
     chart = speed.chart(ROWS, "Speed")
     drawn = chart.to_dict()
-    titles = [panel["title"]["text"] for panel in drawn["vconcat"]]
-    assert titles == [
-        "A chip, batch of 256 samples",
-        "A chip, batch of 4,096 samples",
-        "A chip, batch of 4,096 samples, bf16 here",
+    lines = [[panel["title"]["text"] for panel in line["hconcat"]] for line in drawn["vconcat"]]
+    assert lines == [
+        ["A chip, batch of 256 samples", "A chip, batch of 4,096 samples"],
+        ["A chip, batch of 4,096 samples, bf16 here"],
     ]
-    rules = [panel["layer"][0]["encoding"]["x"]["scale"] for panel in drawn["vconcat"]]
+    panels = [panel for line in drawn["vconcat"] for panel in line["hconcat"]]
+    rules = [panel["layer"][0]["encoding"]["x"]["scale"] for panel in panels]
     # A tenth more than the highest end of a range, which is 3.6.
     assert [rule["domain"] for rule in rules] == 3 * [[0, pytest.approx(3.96)]]
     assert drawn["description"] == speed.sentence(ROWS)
@@ -76,7 +76,8 @@ def test_a_panel_per_mode_and_batch_size_on_one_scale(svg: Callable[[Any], str])
 
 
 def test_a_library_keeps_its_colour_and_shape() -> None:
-    alone = speed.chart([row("fm", "recbole", 2.0)]).to_dict()["vconcat"][0]["layer"][3]
+    drawn = speed.chart([row("fm", "recbole", 2.0)]).to_dict()
+    alone = drawn["vconcat"][0]["hconcat"][0]["layer"][3]
     assert alone["encoding"]["color"]["scale"]["range"] == [speed.COLOURS["recbole"]]
     assert alone["encoding"]["shape"]["scale"]["range"] == [speed.SHAPES["recbole"]]
     assert len(set(speed.COLOURS.values())) == len(speed.COLOURS)

@@ -144,14 +144,18 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def chart(rows: Sequence[dict[str, Any]], title: str = "") -> alt.VConcatChart:
-    """A panel per mode and batch size; the rule at 1 is the other library's own speed."""
+    """A row of panels per processor and mode, a panel per batch size; the rule at 1 is the other
+    library's own speed.
+    """
     data = frame(rows)
     top = 1.1 * float(data["high"].max())
-    panels = [
-        _panel(data[data["place"] == place], str(place), top)
-        for place in dict.fromkeys(data["place"])
+    lines = [
+        alt.hconcat(
+            *(_panel(own, str(place), top) for place, own in line.groupby("place", sort=False))
+        )
+        for _, line in data.groupby(["processor", "mode"], sort=False)
     ]
-    return alt.vconcat(*panels).properties(
+    return alt.vconcat(*lines).properties(
         title=alt.TitleParams(title, anchor="start"), description=sentence(rows)
     )
 
@@ -166,7 +170,7 @@ def _panel(data: pd.DataFrame, title: str, top: float) -> alt.LayerChart:
     shape = alt.Shape("library:N", scale=shapes, legend=legend)
     y = alt.Y("model:N", sort=list(dict.fromkeys(data["model"])), title=None)
     offset = alt.YOffset("library:N", sort=names, scale=alt.Scale(domain=names))
-    axis = alt.Axis(tickCount=8, title="training samples per second, as a multiple; grey: the goal")
+    axis = alt.Axis(tickCount=6, title="samples per second, as a multiple; grey: the goal")
 
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=axis)
@@ -192,7 +196,7 @@ def _panel(data: pd.DataFrame, title: str, top: float) -> alt.LayerChart:
     ]
     height = 46 * data["model"].nunique() + 14
     return alt.LayerChart(layer=layers).properties(
-        width=460, height=height, title=alt.TitleParams(title, anchor="start", fontSize=12)
+        width=320, height=height, title=alt.TitleParams(title, anchor="start", fontSize=12)
     )
 
 
