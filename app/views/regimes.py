@@ -83,12 +83,12 @@ def _figure(part: str, cells: list[dict[str, Any]]) -> None:
     said = _said(cells)
     frame = charts.frame(cells)
     show.says(said)
+    several = frame["place"].nunique() > 1  # then two headings say what a title would
     for place, (name, rows) in enumerate(frame.groupby("place", sort=False)):
         of_place = [cells[position] for position in rows.index]
-        spec = charts.chart(of_place).to_dict(validate=False)
-        if frame["place"].nunique() > 1:
+        spec = charts.chart(of_place, titled=not several).to_dict(validate=False)
+        if several:
             st.subheader(escaped(str(name)))
-            spec["vconcat"][0].pop("title")  # the two headings above say it
         gestures = brush.buckets("x", "point") if part == BY_ACTIVITY else ()
         show.draw(spec, f"regime_{part}_{place}", *gestures, width="content")
     st.caption(

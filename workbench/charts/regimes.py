@@ -54,12 +54,19 @@ def frame(cells: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def chart(cells: Sequence[dict[str, Any]]) -> alt.VConcatChart:
-    """Points with intervals, one panel per question, model and data set, in the parts' order."""
+def chart(cells: Sequence[dict[str, Any]], *, titled: bool = True) -> alt.VConcatChart:
+    """Points with intervals, one panel per question, model and data set, in the parts' order;
+    without titles where what is around the chart says the same.
+    """
     rows = frame(cells)
     methods = [method for method in METHODS if method in set(rows["method"])]
     panels = [
-        _panel(own, f"({part}) {PARTS[part].title}: {place}", PARTS[part].axis, methods)
+        _panel(
+            own,
+            f"({part}) {PARTS[part].title}: {place}" if titled else "",
+            PARTS[part].axis,
+            methods,
+        )
         for part in PARTS
         for place, own in rows[rows["part"] == part].groupby("place", sort=False)
     ]
@@ -105,11 +112,10 @@ def _panel(
             y="lift:Q", color=colour, tooltip=tooltip
         ),
     ]
-    return alt.LayerChart(layer=layers).properties(
-        width=max(280, 62 * len(points)),
-        height=190,
-        title=alt.TitleParams(title, anchor="start", fontSize=13),
-    )
+    panel = alt.LayerChart(layer=layers).properties(width=max(280, 62 * len(points)), height=190)
+    if not title:
+        return panel
+    return panel.properties(title=alt.TitleParams(title, anchor="start", fontSize=13))
 
 
 def sentence(cells: Sequence[dict[str, Any]]) -> str:
