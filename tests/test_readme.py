@@ -296,6 +296,17 @@ def test_what_the_readme_says_of_regimes_is_what_was_found(readme: str, project_
         alone = hashed["adapter", "g", f"weight decay {point}"]
         assert alone["ci_low"] < 0 < alone["ci_high"]
     assert "the adapter alone costs nothing that shows" in text
+    dnn = [
+        cell
+        for cell in cells
+        if (cell["part"], cell["model"], cell["variant"]) == ("g", "youtube_dnn", "full")
+    ]
+    worst = max(-cell["rela_impr"] for cell in dnn if cell["point"].startswith("weight decay"))
+    assert f"YouTube DNN loses at most {worst:.2%} there" in text
+    beside = [cell for cell in dnn if "dropout" in cell["point"]]
+    assert {cell["point"].split(" 0.")[0] for cell in beside} == {"dropout", "ID dropout"}
+    assert all(cell["ci_low"] < 0 < cell["ci_high"] for cell in beside)
+    assert {len(cell["seeds"]) for cell in dnn} == {3}
     tails = {
         variant: {
             float(cell["point"]): cell
