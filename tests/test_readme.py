@@ -66,12 +66,17 @@ def test_what_it_finds_is_what_was_found(readme: str, project_root: Path) -> Non
         f"(p = {gains['afn']['p_value']:.2g})"
     ) in text
     assert [m for m in reached if gains[m]["p_value"] > 0.05] == ["afn"]
-    assert 0.8 < gains["youtube_dnn"]["rela_impr"] / gains["youtube_dnn"]["paper_rela_impr"] < 1
-    euler = gains["euler_net"]
-    assert 0.35 < euler["rela_impr"] / euler["paper_rela_impr"] < 0.45
-    assert f"EulerNet two fifths of it (p = {euler['p_value']:.2g})" in text
-    assert euler["ci_low"] > 0
-    assert {len(cell["seeds"]) for cell in gains.values()} == {5}
+    euler, youtube = gains["euler_net"], gains["youtube_dnn"]
+    for cell in (euler, youtube):
+        assert 0.35 < cell["rela_impr"] / cell["paper_rela_impr"] < 0.45
+        assert cell["ci_low"] > 0
+    assert (
+        f"YouTube DNN (three seeds) and EulerNet gain two fifths of it (p = "
+        f"{youtube['p_value']:.2g} and {euler['p_value']:.2g})"
+    ) in text
+    assert {model: len(cell["seeds"]) for model, cell in gains.items()} == {
+        model: 3 if model == "youtube_dnn" else 5 for model in gains
+    }
     assert gains["dcn_v2"]["ci_low"] < 0 < gains["dcn_v2"]["ci_high"]
     best = max(gains.values(), key=lambda cell: float(cell["base_auc_mean"]))
     assert best["model"] == "dcn_v2"
