@@ -67,16 +67,14 @@ def test_what_it_finds_is_what_was_found(readme: str, project_root: Path) -> Non
     ) in text
     assert [m for m in reached if gains[m]["p_value"] > 0.05] == ["afn"]
     euler, youtube = gains["euler_net"], gains["youtube_dnn"]
-    for cell in (euler, youtube):
-        assert 0.35 < cell["rela_impr"] / cell["paper_rela_impr"] < 0.45
+    for cell, low, high in ((euler, 0.35, 0.45), (youtube, 0.45, 0.55)):
+        assert low < cell["rela_impr"] / cell["paper_rela_impr"] < high
         assert cell["ci_low"] > 0
     assert (
-        f"YouTube DNN (three seeds) and EulerNet gain two fifths of it (p = "
-        f"{youtube['p_value']:.2g} and {euler['p_value']:.2g})"
+        f"YouTube DNN gains half of it (p = {youtube['p_value']:.2g}), EulerNet two fifths "
+        f"(p = {euler['p_value']:.2g})"
     ) in text
-    assert {model: len(cell["seeds"]) for model, cell in gains.items()} == {
-        model: 3 if model == "youtube_dnn" else 5 for model in gains
-    }
+    assert {len(cell["seeds"]) for cell in gains.values()} == {5}
     assert gains["dcn_v2"]["ci_low"] < 0 < gains["dcn_v2"]["ci_high"]
     best = max(gains.values(), key=lambda cell: float(cell["base_auc_mean"]))
     assert best["model"] == "dcn_v2"

@@ -113,11 +113,11 @@ def test_what_it_says_of_tuning_is_what_was_found(page: str, project_root: Path)
         f"its base has {base('youtube_dnn', patient):.4f} after {min(dnn_base['epochs'])} to "
         f"{max(dnn_base['epochs'])} epochs, the framework {lift('youtube_dnn', patient)} after "
         f"{min(dnn['epochs'])} to {max(dnn['epochs'])} ({dnn['ci_low']:+.4f} to "
-        f"{dnn['ci_high']:+.4f}, three seeds, p = {dnn['p_value']:.2g}), or "
+        f"{dnn['ci_high']:+.4f}, every seed up, p = {dnn['p_value']:.2g}), or "
         f"{dnn['rela_impr']:+.2%} of the paper's +0.18%"
     ) in text
-    assert len(dnn["seeds"]) == 3
-    assert 0.4 < over_paper("youtube_dnn", patient) / over_paper("youtube_dnn") < 0.6
+    assert min(dnn["seed_deltas"]) > 0
+    assert 0.55 < over_paper("youtube_dnn", patient) / over_paper("youtube_dnn") < 0.65
     assert min(youtube["seed_deltas"]) > 0
     assert 0.8 < over_paper("youtube_dnn") < 1
     unequal = project_root / "data" / "results" / "search-unequal-movielens-1m.json"
