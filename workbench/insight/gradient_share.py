@@ -44,7 +44,7 @@ def vector_gradients(model: AdaF2M2, batch: Batch, seed: int = 0) -> tuple[Tenso
             loss = task_loss(model.serve(vectors, batch.counts), batch.labels)
             main = torch.autograd.grad(loss, vectors)[0]
         if model.mask is not None and model.config.alpha > 0:
-            copies = model._copies(vectors, masks, generator, None)
+            copies = model.mask(vectors, masks, generator)
             loss = model._auxiliary(copies, batch.labels)
             auxiliary = model.config.alpha * torch.autograd.grad(loss, vectors)[0]
     # The losses are means over the batch; a sample's own gradient does not depend on its size.

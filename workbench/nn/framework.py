@@ -115,9 +115,7 @@ class AdaF2M2(nn.Module):
         return self._logit(vectors, self.weights(vectors, counts))
 
     def _logit(self, vectors: Tensor, weights: Tensor | None) -> Tensor:
-        if weights is not None:
-            vectors = vectors * weights.unsqueeze(-1)
-        logit: Tensor = self.base(vectors)
+        logit: Tensor = self.base(_weighted(vectors, weights))
         return logit
 
     def weights(self, vectors: Tensor, counts: Tensor) -> Tensor | None:
@@ -144,19 +142,19 @@ class AdaF2M2(nn.Module):
     def _masks(self) -> bool:
         return self.mask is not None and self.config.alpha_at(self.epoch) > 0
 
-    def losses(
-        self,
-        batch: Batch,
-        generator: torch.Generator | None = None,
-        mask: Tensor | None = None,
-    ) -> Losses:
+    def losses(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """L = L_main + alpha L_aux for a batch, each averaged over its samples.
 
         Args:
             batch: samples with labels.
             generator: draws the masks, on the batch's device.
-            mask: what `draw_mask` drew for the batch; None draws one.
         """
+        return self.losses_of_drawn(batch, generator, None)
+
+    def losses_of_drawn(
+        self, batch: Batch, generator: torch.Generator | None, mask: Tensor | None
+    ) -> Losses:
+        """`losses` with what `draw_mask` drew for the batch; None draws one."""
         return self.losses_of(self.looked_up(batch), batch, generator, mask)
 
     def looked_up(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
@@ -176,13 +174,13 @@ class AdaF2M2(nn.Module):
         """`losses` from what `looked_up` returned for the batch."""
         alpha = self.config.alpha_at(self.epoch)
         vectors, mask_vectors = looked_up
-        if mask_vectors is not None and self._pass_together(vectors.device):
-            copies = self._copies(vectors, mask_vectors, generator, mask)
-            main, auxiliary = self._losses_of_one_pass(batch, vectors, copies)
-            return Losses(main, auxiliary, main + alpha * auxiliary)
         if mask_vectors is None:
             main = self._main(batch, vectors, generator)
             return Losses(main, torch.zeros_like(main), main)
+        if self._pass_together(vectors.device):
+            copies = self._copies(vectors, mask_vectors, generator, mask)
+            main, auxiliary = self._losses_of_one_pass(batch, vectors, copies)
+            return Losses(main, auxiliary, main + alpha * auxiliary)
         branch = fork(vectors.device)
         main = self._main(batch, vectors, generator)
         with branch:
@@ -201,9 +199,7 @@ class AdaF2M2(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """L_main and L_aux of one pass through the base model over samples and copies."""
         seen = vectors if self.config.main_grad_to_embeddings else vectors.detach()
-        weights = self.weights(seen, batch.counts)
-        if weights is not None:
-            seen = seen * weights.unsqueeze(-1)
+        seen = _weighted(seen, self.weights(seen, batch.counts))
         logit = self.base(torch.cat((seen.unsqueeze(0), copies)).flatten(0, 1))
         main = task_loss(logit[: len(batch)], batch.labels)
         return main, self._of_copies(logit[len(batch) :], batch.labels)
@@ -294,6 +290,11 @@ class AdaF2M2(nn.Module):
             weights = torch.ones_like(norms)
         logit = self.base(vectors * weights.unsqueeze(-1))
         return Explanation(weights, norms, weights * norms, logit)
+
+
+def _weighted(vectors: Tensor, weights: Tensor | None) -> Tensor:
+    """[w_1 v_1, ..., w_n v_n], or the vectors where there are no weights."""
+    return vectors if weights is None else vectors * weights.unsqueeze(-1)
 
 
 def task_loss(logit: Tensor, labels: Tensor) -> Tensor:

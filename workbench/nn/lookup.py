@@ -88,9 +88,9 @@ def by_hand(values: Tensor, device: str = "cpu") -> bool:
     """Whether operations written out for float32 on a kind of device can be used on `values`: not
     for a compiler or a transform, which trace what is below them.
     """
-    plain = values.device.type == device and values.dtype == torch.float32
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    return plain and not traced
+    if values.device.type != device or values.dtype != torch.float32:
+        return False
+    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
 
 class Lookup(torch.autograd.Function):

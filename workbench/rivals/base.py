@@ -48,18 +48,12 @@ class Rival(AdaF2M2):
         """The vectors [batch, feature, dim] that the loss is computed on."""
         return vectors
 
-    def losses(
-        self,
-        batch: Batch,
-        generator: torch.Generator | None = None,
-        mask: Tensor | None = None,
-    ) -> Losses:
-        """The task loss on `training_vectors`; there is no auxiliary loss and no mask.
+    def losses(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """The task loss on `training_vectors`; there is no auxiliary loss.
 
         Args:
             batch: samples with labels.
             generator: for whatever is drawn, on the batch's device.
-            mask: None.
         """
         vectors = self.training_vectors(self.embedding(batch.rows), generator)
         main = task_loss(self.serve(vectors, batch.counts), batch.labels)

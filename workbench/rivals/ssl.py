@@ -71,18 +71,12 @@ class SSL(Rival):
         self.item_rows = dataset.item_rows
         self.views.prepare(dataset)
 
-    def losses(
-        self,
-        batch: Batch,
-        generator: torch.Generator | None = None,
-        mask: Tensor | None = None,
-    ) -> Losses:
+    def losses(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The task loss, InfoNCE and their weighted sum.
 
         Args:
             batch: samples with labels.
             generator: draws the items and their views, on the batch's device.
-            mask: None.
         """
         main = super().losses(batch, generator).main
         if self.settings.weight == 0:

@@ -38,7 +38,7 @@ class Step:
         self.optimizer = optimizer
         self.masks = masks
         self.config = config
-        self._fast: Callable[..., Losses] | None = None
+        self._fast: Callable[[Batch, torch.Generator], Losses] | None = None
         self._captured: CapturedStep | None = None
         if is_captured(model, config, masks.device):
             self._captured = CapturedStep(self.eager, self._decided, config.batch_size, [masks])
@@ -64,19 +64,22 @@ class Step:
             return self.model.losses(batch, self.masks)
         if self._fast is None:
             self._fast = self._compiled()
-        return self._fast(batch, self.masks, self.model.draw_mask(batch, self.masks))
+        return self._fast(batch, self.masks)
 
-    def _compiled(self) -> Callable[..., Losses]:
-        """The compiled losses; on a CPU behind the lookup, which is faster written out by hand."""
+    def _compiled(self) -> Callable[[Batch, torch.Generator], Losses]:
+        """The compiled losses, behind what a compiler cannot trace or only slows down: the masks'
+        draw, and on a CPU the lookup, which is written out by hand there.
+        """
         model = self.model
-        if self.masks.device.type != "cpu" or type(model).losses is not AdaF2M2.losses:
+        if type(model).losses is not AdaF2M2.losses:  # a rival's own
             return compiled(model.losses)
-        fast = compiled(model.losses_of)
-
-        def losses(batch: Batch, *draws: Any) -> Losses:
-            return fast(model.looked_up(batch), batch, *draws)
-
-        return losses
+        if self.masks.device.type != "cpu":
+            whole = compiled(model.losses_of_drawn)
+            return lambda batch, masks: whole(batch, masks, model.draw_mask(batch, masks))
+        behind = compiled(model.losses_of)
+        return lambda batch, masks: behind(
+            model.looked_up(batch), batch, masks, model.draw_mask(batch, masks)
+        )
 
     def _decided(self) -> Any:
         """What the host puts into a step beside the batch."""
